@@ -1,0 +1,228 @@
+"""One run over price files, and what came of it: trades, orders, profit, drawdown, speed."""
+
+from collections.abc import Callable
+from datetime import date
+from time import perf_counter
+from typing import Any
+
+from alphapanda.backtest.loop import Backtest
+from alphapanda.config import Loaded
+from alphapanda.core.money import to_paisa
+from alphapanda.core.portfolio import PortfolioManager, Standing
+from alphapanda.core.strategy import StrategyFailed
+from alphapanda.events import (
+    Approved,
+    Booked,
+    Money,
+    Order,
+    OrderClosed,
+    OrderFilled,
+    OrderOpened,
+    OrderUpdated,
+    Refused,
+    TickBatch,
+    to_ist,
+)
+from alphapanda.pipeline import build_cores
+from alphapanda.plan import market_of, plan_of
+from alphapanda.rows import Row, for_people, order_row, signal_row, trade_row
+from alphapanda.venues.instruments import InstrumentBook
+from alphapanda.venues.replay import DataSet
+
+ZERO = Money(0)
+PROGRESS_ROWS = 5_000
+
+
+class Equity:
+    """Equity after every row, kept by what the row changed; its highest point and deepest fall from one.
+
+    Computed in floats: it judges a curve, the book stays exact.
+    """
+
+    def __init__(self, starting_cash: float) -> None:
+        self.now = self.peak = starting_cash
+        self.drawdown = self.drawdown_percent = 0.0
+        self._held: dict[int, int] = {}
+        self._last: dict[int, float] = {}
+
+    def on_row(self, batch: TickBatch) -> None:
+        for tick in batch.ticks:
+            token, price = tick.instrument_token, tick.last_price
+            held = self._held.get(token)
+            if held:
+                self.now += held * (price - self._last[token])
+                self._note()
+            self._last[token] = price
+
+    def on_fill(self, booked: Booked) -> None:
+        fill = booked.fill
+        token = fill.instrument.instrument_token
+        price = float(fill.price)
+        last = self._last.setdefault(token, price)
+        self._held[token] = self._held.get(token, 0) + fill.signed_quantity
+        self.now += fill.signed_quantity * (last - price) - float(fill.charges)
+        self._note()
+
+    def _note(self) -> None:
+        if self.now > self.peak:
+            self.peak = self.now
+        elif self.peak - self.now > self.drawdown:
+            self.drawdown = self.peak - self.now
+            self.drawdown_percent = self.drawdown / self.peak * 100
+
+
+class Ledger:
+    """What the tap keeps of a run."""
+
+    def __init__(self, starting_cash: Money) -> None:
+        self.orders: dict[str, Order] = {}
+        self.booked: list[Booked] = []
+        self.verdicts: list[Approved | Refused] = []
+        self.failures: list[StrategyFailed] = []
+        self.equity = Equity(float(starting_cash))
+
+    def tap(self, event: object) -> None:
+        match event:
+            case OrderOpened(order) | OrderUpdated(order) | OrderClosed(order) | OrderFilled(order):
+                self.orders[order.order_id] = order
+            case Approved() | Refused():
+                self.verdicts.append(event)
+            case Booked():
+                self.booked.append(event)
+                self.equity.on_fill(event)
+            case StrategyFailed():
+                self.failures.append(event)
+
+    def wins_and_closes(self) -> tuple[int, int]:
+        """How many fills realised a profit, of how many that reduced a position."""
+        before: dict[tuple[str, str, int], Money] = {}
+        wins = closes = 0
+        for booked in self.booked:
+            position, fill = booked.position, booked.fill
+            key = (position.broker, position.strategy_id, position.instrument.instrument_token)
+            gained = position.realized_pnl - before.get(key, ZERO)
+            before[key] = position.realized_pnl
+            if (position.quantity - fill.signed_quantity) * fill.signed_quantity < 0:
+                closes += 1
+                wins += gained > 0
+        return wins, closes
+
+
+class Result:
+    """What a run leaves: exact rows, and `document` for programs."""
+
+    def __init__(self, ledger: Ledger, portfolio: PortfolioManager) -> None:
+        self.ledger = ledger
+        self.trades = [trade_row(booked.fill) for booked in ledger.booked]
+        self.orders = [order_row(order) for order in ledger.orders.values()]
+        self.signals = [signal_row(verdict) for verdict in ledger.verdicts]
+        positions = portfolio.positions()
+        self.positions = positions
+        self.standings = {b.broker: Standing(b, positions) for b in portfolio.balances()}
+        self.summary: Row = {}
+
+    def document(self) -> Row:
+        """What `backtest --json` prints."""
+        return {
+            "summary": self.summary,
+            "trades": [for_people(row) for row in self.trades],
+            "orders": [for_people(row) for row in self.orders],
+        }
+
+    def failed(self) -> list[str]:
+        return [f"{failure.strategy_id}: {failure.error}" for failure in self.ledger.failures]
+
+
+def run_backtest(
+    loaded: Loaded,
+    data: DataSet,
+    book: InstrumentBook,
+    *,
+    calendar: bool = True,
+    only: tuple[str, ...] = (),
+    first: date | None = None,
+    last: date | None = None,
+    progress: Callable[[float, int, int], Any] = lambda _fraction, _row, _time_ns: None,
+) -> Result:
+    """Walk the data once. `progress` is told the fraction read and the rows walked, now and then."""
+    plan = plan_of(loaded, book, tag_seed="BT", calendar=calendar, only=only)
+    cores = build_cores(plan)
+    ledger = Ledger(sum(plan.starting_cash.values(), ZERO))
+    markets = {broker: market_of(loaded.settings) for broker in plan.products}
+    line = Backtest(cores, markets, ledger.tap)
+    started = perf_counter()
+    walked = _walk(line, data, ledger, first=first, last=last, progress=progress)
+    line.finish()
+    result = Result(ledger, cores.portfolio)
+    result.summary = _summary(result, walked, perf_counter() - started)
+    return result
+
+
+class Walked:
+    """How many rows were taken, and from when to when."""
+
+    def __init__(self) -> None:
+        self.rows = 0
+        self.first_ns = 0
+        self.last_ns = 0
+
+
+def _walk(
+    line: Backtest,
+    data: DataSet,
+    ledger: Ledger,
+    *,
+    first: date | None,
+    last: date | None,
+    progress: Callable[[float, int, int], Any],
+) -> Walked:
+    walked = Walked()
+    turn, on_row = line.turn, ledger.equity.on_row
+    line.start()
+    for batch in data.batches():
+        if (first or last) and not _within(batch, first, last):
+            continue
+        turn(batch)
+        on_row(batch)
+        walked.rows += 1
+        walked.first_ns = walked.first_ns or batch.time_ns
+        walked.last_ns = batch.time_ns
+        if not walked.rows % PROGRESS_ROWS:
+            progress(data.fraction_read(), walked.rows, batch.time_ns)
+    progress(1.0, walked.rows, walked.last_ns)
+    return walked
+
+
+def _within(batch: TickBatch, first: date | None, last: date | None) -> bool:
+    day = to_ist(batch.time_ns).date()
+    return (first is None or day >= first) and (last is None or day <= last)
+
+
+def _summary(result: Result, walked: Walked, seconds: float) -> Row:
+    standings = result.standings.values()
+    starting = sum((s.starting_cash for s in standings), ZERO)
+    equity = sum((s.equity for s in standings), ZERO)
+    charges = sum((s.charges for s in standings), ZERO)
+    wins, closes = result.ledger.wins_and_closes()
+    curve = result.ledger.equity
+    return {
+        "rows": walked.rows,
+        "from": to_ist(walked.first_ns).isoformat() if walked.rows else None,
+        "to": to_ist(walked.last_ns).isoformat() if walked.rows else None,
+        "signals": len(result.signals),
+        "refused": sum(1 for row in result.signals if row["verdict"] != "approved"),
+        "orders": len(result.orders),
+        "trades": len(result.trades),
+        "starting_cash": float(starting),
+        "equity": float(equity),
+        "gross_profit": float(equity - starting + charges),
+        "charges": float(charges),
+        "net_profit": float(equity - starting),
+        "realized_pnl": float(sum((s.realized_pnl for s in standings), ZERO)),
+        "unrealized_pnl": float(sum((s.unrealized_pnl for s in standings), ZERO)),
+        "max_drawdown": float(to_paisa(Money(curve.drawdown))),
+        "max_drawdown_percent": round(curve.drawdown_percent, 4),
+        "win_rate": round(wins / closes, 4) if closes else None,
+        "seconds": round(seconds, 3),
+        "events_per_second": round(walked.rows / seconds) if seconds else None,
+    }

@@ -1,0 +1,91 @@
+"""The root command: global options, the list of commands, and how errors end."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+import alphapanda
+from alphapanda.cli import backtest, book, kill_switch, run, status, stop
+from alphapanda.cli import config as config_command
+from alphapanda.cli.context import Context
+from alphapanda.errors import CannotStart, NotRunning
+
+GAVE_UP, CANNOT_START, NOT_RUNNING = 1, 3, 4
+
+app = typer.Typer(
+    help="Trade Indian markets with your own strategies: paper or live, watched by risk limits.",
+    epilog="Start with: alphapanda config init",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"alphapanda {alphapanda.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    ctx: typer.Context,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            "--config",
+            help="Configuration file; else $ALPHAPANDA_CONFIG, ./config.toml, /etc/alphapanda/config.toml.",
+        ),
+    ] = None,
+    env: Annotated[
+        str | None, typer.Option("--env", help="Also read config.NAME.toml beside it; else $ALPHAPANDA_ENV.")
+    ] = None,
+    version: Annotated[  # noqa: ARG001 - handled by its callback
+        bool, typer.Option("--version", help="Print the version and leave.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    ctx.obj = Context(config=config, env=env)
+
+
+app.command("run")(run.run)
+app.command("stop")(stop.stop)
+app.command("status")(status.status)
+app.add_typer(kill_switch.app, name="kill-switch")
+app.command("orders")(book.orders)
+app.command("trades")(book.trades)
+app.command("positions")(book.positions)
+app.command("portfolio")(book.portfolio)
+app.command("signals")(book.signals)
+app.command("backtest")(backtest.backtest)
+app.add_typer(config_command.app, name="config")
+
+
+def main() -> NoReturn:
+    """Run the command; every error is one line on stderr and an exit code that systemd understands."""
+    try:
+        app()
+    except CannotStart as error:
+        _leave(error, CANNOT_START)
+    except NotRunning as error:
+        _leave(error, NOT_RUNNING)
+    except BrokenPipeError:
+        # Whoever read our output has left; nothing more to say, and nothing to flush at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except KeyboardInterrupt:
+        sys.exit(0)
+    except Exception as error:
+        if os.environ.get("ALPHAPANDA_TRACEBACK"):
+            raise
+        _leave(error, GAVE_UP)
+    sys.exit(0)
+
+
+def _leave(error: Exception, code: int) -> NoReturn:
+    name = "" if type(error).__module__.startswith("alphapanda") else f"{type(error).__name__}: "
+    line = " ".join(f"{name}{error}".split())
+    print(f"alphapanda: {line}", file=sys.stderr)  # noqa: T201
+    sys.exit(code)

@@ -1,0 +1,88 @@
+"""backtest: strategies over price files, with the same cores as the daemon."""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+import typer
+
+from alphapanda.cli.context import context_of
+from alphapanda.cli.output import clock, print_json, print_table, rupees
+from alphapanda.cli.progress import progress_bar
+from alphapanda.cli.run import Columns, Data, NoCalendar, SkipBadRows, data_overrides
+
+
+def backtest(
+    ctx: typer.Context,
+    data: Data = None,
+    strategy: Annotated[
+        list[str] | None, typer.Option("--strategy", help="Only this strategy id. May repeat.")
+    ] = None,
+    first: Annotated[
+        datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First day (IST), YYYY-MM-DD.")
+    ] = None,
+    last: Annotated[
+        datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Last day (IST), YYYY-MM-DD.")
+    ] = None,
+    no_calendar: NoCalendar = False,
+    columns: Columns = None,
+    skip_bad_rows: SkipBadRows = False,
+    json: Annotated[bool, typer.Option("--json", help="Summary, trades and orders as one document.")] = False,
+) -> None:
+    """Run the strategies over price files and sum up what came of it. The store is not touched.
+
+    Example: alphapanda backtest --data prices/ --strategy momentum_1
+    """
+    from alphapanda.backtest import run_backtest  # noqa: PLC0415
+    from alphapanda.live.logs import log_to_terminal  # noqa: PLC0415
+    from alphapanda.venues.instruments import InstrumentBook  # noqa: PLC0415
+    from alphapanda.venues.replay import DataSet  # noqa: PLC0415
+
+    loaded = context_of(ctx).load(data_overrides(data, columns, skip_bad_rows))
+    replay = loaded.settings.feed.replay
+    if not replay.paths:
+        raise typer.BadParameter("name at least one price file", param_hint="--data")
+    book = InstrumentBook()
+    dataset = DataSet(replay.paths, book, columns=replay.columns, skip_bad_rows=replay.skip_bad_rows)
+    with progress_bar("backtest") as bar:
+        log_to_terminal(loaded.settings.logging.level, bar.write)
+        result = run_backtest(
+            loaded,
+            dataset,
+            book,
+            calendar=not no_calendar,
+            only=tuple(strategy or ()),
+            first=first.date() if first else None,
+            last=last.date() if last else None,
+            progress=bar.show,
+        )
+    if json:
+        print_json(result.document())
+    else:
+        _print(result.document(), result.failed())
+
+
+MONEY = (
+    "starting_cash",
+    "equity",
+    "gross_profit",
+    "charges",
+    "net_profit",
+    "realized_pnl",
+    "unrealized_pnl",
+    "max_drawdown",
+)
+
+
+def _print(document: dict[str, Any], failed: list[str]) -> None:
+    shown = {name: _figure(name, value) for name, value in document["summary"].items()}
+    print_table("Backtest", ["figure", "value"], list(shown.items()), numbers=("value",))
+    for sentence in failed:
+        print_table("Quarantined", ["strategy"], [(sentence,)])
+
+
+def _figure(name: str, value: Any) -> str:
+    if name in MONEY:
+        return rupees(value)
+    if name in ("from", "to"):
+        return clock(value)
+    return f"{value:,}" if isinstance(value, int) else str(value)

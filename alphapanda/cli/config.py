@@ -1,0 +1,129 @@
+"""`alphapanda config init|check|show`: parse, call, print. What is right or wrong is decided in `config/`."""
+
+# ruff: noqa: PLC0415 - imports wait inside the functions so that `alphapanda -h` does not
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:  # for the same reason
+    from alphapanda.config import Loaded
+
+app = typer.Typer(
+    help="Look at, check and write the configuration.",
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+WIDTH = 100
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
+
+
+@app.command()
+def init(
+    path: Annotated[Path, typer.Argument(help="The file to write.")] = Path("config.toml"),
+    *,
+    force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
+) -> None:
+    """Write a config.toml with every key, its default and what it means.
+
+    Example: alphapanda config init /etc/alphapanda/config.toml
+    """
+    from alphapanda.config import ConfigError, render
+
+    try:
+        with path.open("w" if force else "x", encoding="utf-8") as file:
+            file.write(render())
+    except FileExistsError:
+        raise ConfigError(f"{path} exists already; name another file or replace it with --force") from None
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be written: {error.strerror}; name another file") from None
+    typer.echo(f"Wrote {path}. Next: alphapanda config check")
+
+
+@app.command()
+def check(ctx: typer.Context, *, as_json: Json = False) -> None:
+    """Say whether the daemon would start with this configuration: keys, values, contradictions, strategies.
+
+    Example: alphapanda --env production config check
+    """
+    from alphapanda.plan import check_strategies
+
+    loaded = _load(ctx)
+    check_strategies(loaded)
+    files = [str(path) for path in loaded.files]
+    brokers = list(loaded.settings.active_brokers)
+    strategies = [entry.id for entry in loaded.settings.strategies if entry.enabled]
+    if as_json:
+        _print_json({"ok": True, "files": files, "brokers": brokers, "strategies": strategies})
+    else:
+        typer.echo(f"No mistakes in {' and '.join(files)}.")
+        typer.echo(f"Brokers: {_text(brokers)}. Strategies: {_text(strategies) or 'none'}.")
+
+
+@app.command()
+def show(ctx: typer.Context, *, as_json: Json = False) -> None:
+    """Print every key, its value (secrets masked) and where the value came from.
+
+    Example: alphapanda config show --json
+    """
+    loaded = _load(ctx)
+    if as_json:
+        keys = {name: {"value": value, "origin": origin} for name, value, origin in loaded.rows()}
+        files = [str(path) for path in loaded.files]
+        _print_json({"folder": str(loaded.folder), "files": files, "keys": keys})
+    else:
+        _print_table(loaded)
+
+
+def _load(ctx: typer.Context) -> "Loaded":
+    from alphapanda.config import load
+
+    return load(ctx.obj.config, env=ctx.obj.env)
+
+
+def _print_json(document: dict[str, Any]) -> None:
+    import msgspec
+
+    typer.echo(msgspec.json.Encoder(decimal_format="number").encode(document))
+
+
+def _print_table(loaded: "Loaded") -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(width=None if sys.stdout.isatty() else WIDTH)
+    table = Table(box=SIMPLE_HEAD)
+    table.add_column("Key", no_wrap=True)
+    table.add_column("Value", overflow="fold")
+    table.add_column("From", overflow="fold", min_width=22)
+    for row in _lines(loaded):
+        table.add_row(*map(Text, row))  # Text: a value in [brackets] is no markup
+    console.print(table, width=min(console.width, WIDTH))
+
+
+def _lines(loaded: "Loaded") -> Iterator[tuple[str, str, str]]:
+    """The rows of the table: as `loaded.rows()`, with each key of each strategy on a line of its own."""
+    for name, value, origin in loaded.rows():
+        if name == "strategies" and value:
+            for index, entry in enumerate(value):
+                for key, inner in entry.__rich_repr__():
+                    yield f"{name}[{index}].{key}", _text(inner), origin
+        else:
+            yield name, _text(value), origin
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, dict):
+        return ", ".join(f"{name} = {_text(inner)}" for name, inner in value.items())
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(_text, value))
+    return str(value)

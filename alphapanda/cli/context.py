@@ -1,0 +1,30 @@
+"""What the global options say, for every command."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from alphapanda.config import Loaded
+
+
+@dataclass(frozen=True)
+class Context:
+    config: Path | None
+    env: str | None
+
+    def load(self, overrides: dict[str, Any] | None = None) -> "Loaded":
+        from alphapanda.config import load  # noqa: PLC0415 - late: help must be quick
+
+        return load(self.config, env=self.env, overrides=overrides)
+
+
+def context_of(ctx: typer.Context) -> Context:
+    found = ctx.find_root().obj
+    return found if isinstance(found, Context) else Context(config=None, env=None)
+
+
+def store_of(ctx: typer.Context) -> Path:
+    return Path(context_of(ctx).load().settings.storage.path)

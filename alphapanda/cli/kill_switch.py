@@ -1,0 +1,138 @@
+"""kill-switch: halt trading at once, with the daemon running, stuck or stopped; and the only way back."""
+
+import getpass
+import os
+import signal
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from alphapanda.cli.context import context_of
+from alphapanda.cli.output import print_json, say
+
+ASK_S = 1.0
+
+app = typer.Typer(
+    help="Halt trading at once (on), allow it again (off), or show which it is.", no_args_is_help=True
+)
+
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, nothing else.")]
+
+
+@app.command("on")
+def on(
+    ctx: typer.Context,
+    reason: Annotated[str, typer.Option("--reason", help="Why; kept in the journal.")] = "operator",
+    json: Json = False,
+) -> None:
+    """Stop new orders at once and cancel resting ones. Positions stay. Holds until `off`.
+
+    Example: alphapanda kill-switch on --reason "prices look wrong"
+    """
+    _switch(ctx, reason, turn_on=True, json=json)
+
+
+@app.command("off")
+def off(
+    ctx: typer.Context,
+    reason: Annotated[str, typer.Option("--reason", help="Why; kept in the journal.")],
+    json: Json = False,
+) -> None:
+    """Allow trading again. Strategies start with empty windows.
+
+    Example: alphapanda kill-switch off --reason "feed is back"
+    """
+    _switch(ctx, reason, turn_on=False, json=json)
+
+
+@app.command("status")
+def status(ctx: typer.Context, json: Json = False) -> None:
+    """Is it on, since when, why.
+
+    Example: alphapanda kill-switch status
+    """
+    from alphapanda.cli.status import _stopped  # noqa: PLC0415
+    from alphapanda.live.control import Unreachable, ask  # noqa: PLC0415
+
+    settings = context_of(ctx).load().settings
+    store, socket = Path(settings.storage.path), Path(settings.control.socket)
+    try:
+        found = ask(socket, {"command": "status"}, ASK_S)["result"]
+        where = f"daemon pid {found['pid']}"
+    except Unreachable:
+        found, where = _stopped(store, settings.environment), "no daemon"
+    _print(found["kill_switch"], f"store {store}, {where}", json)
+
+
+def _switch(ctx: typer.Context, reason: str, *, turn_on: bool, json: bool) -> None:
+    from alphapanda.live.control import Unreachable, ask  # noqa: PLC0415
+    from alphapanda.store import lock  # noqa: PLC0415
+
+    settings = context_of(ctx).load().settings
+    store, kill_file = Path(settings.storage.path), Path(settings.control.kill_file)
+    command = "kill_switch_on" if turn_on else "kill_switch_off"
+    request = {"command": command, "reason": reason, "by": _who()}
+    try:
+        reply = ask(Path(settings.control.socket), request, ASK_S if turn_on else 10 * ASK_S)
+    except Unreachable:
+        pid = lock.holder(store)
+        if pid is None:
+            _of_stopped_daemon(store, kill_file, reason, turn_on)
+            _print(_stored(store), f"store {store}, no daemon runs", json)
+        elif turn_on:
+            _of_stuck_daemon(pid, kill_file, reason)
+            _print(
+                {"on": True, "reason": reason, "by": _who()}, f"kill file and SIGUSR1, daemon pid {pid}", json
+            )
+        else:
+            raise RuntimeError(
+                f"the daemon with pid {pid} does not answer; the kill switch stays on"
+            ) from None
+        return
+    if not reply.get("ok"):
+        raise RuntimeError(reply.get("error"))
+    _print(reply["result"]["kill_switch"], f"store {store}, daemon answered", json)
+
+
+def _who() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"
+
+
+def _of_stopped_daemon(store: Path, kill_file: Path, reason: str, turn_on: bool) -> None:
+    from alphapanda.store import offline  # noqa: PLC0415
+
+    offline.switch(store, on=turn_on, reason=reason, by=_who())
+    if not turn_on:
+        kill_file.unlink(missing_ok=True)
+
+
+def _of_stuck_daemon(pid: int, kill_file: Path, reason: str) -> None:
+    """Two doors that need nothing of the daemon's loop but to come round once."""
+    kill_file.parent.mkdir(parents=True, exist_ok=True)
+    kill_file.write_text(f"{reason}\n")
+    os.kill(pid, signal.SIGUSR1)
+
+
+def _stored(store: Path) -> dict[str, Any]:
+    from alphapanda.events import to_ist  # noqa: PLC0415
+    from alphapanda.store import offline  # noqa: PLC0415
+
+    row = offline.kill_switch(store)
+    return {
+        "on": bool(row["is_on"]),
+        "reason": row["reason"],
+        "by": row["by_whom"],
+        "since": to_ist(row["since_ns"]).isoformat() if row["since_ns"] else None,
+    }
+
+
+def _print(switch: dict[str, Any], where: str, json: bool) -> None:
+    if json:
+        print_json({"kill_switch": switch, "reached": where})
+        return
+    state = f"ON: {switch['reason']} (by {switch['by']})" if switch["on"] else "off, trading is enabled"
+    say(f"kill switch {state} [{where}]")

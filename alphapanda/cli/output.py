@@ -1,0 +1,55 @@
+"""How results look: one JSON document for programs, tables that fit 100 columns for people."""
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+WIDTH = 100
+
+
+def print_json(document: Any) -> None:
+    sys.stdout.write(msgspec.json.format(msgspec.json.encode(document), indent=2).decode() + "\n")
+
+
+def rupees(amount: float | None) -> str:
+    """₹1,23,456.50: the last three digits, then pairs."""
+    if amount is None:
+        return "-"
+    whole, paise = f"{abs(amount):.2f}".split(".")
+    head, tail = whole[:-3], whole[-3:]
+    pairs: list[str] = []
+    while head:
+        pairs.insert(0, head[-2:])
+        head = head[:-2]
+    sign = "-" if amount < 0 else ""
+    return f"{sign}₹{','.join([*pairs, tail])}.{paise}"
+
+
+def clock(moment: str | None) -> str:
+    """2016-08-16T09:15:00+05:30 as people read it."""
+    return "-" if moment is None else f"{moment[:10]} {moment[11:19]}"
+
+
+def print_table(
+    title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], *, numbers: Sequence[str] = ()
+) -> None:
+    """A plain table; columns named in `numbers` are set flush right."""
+    from rich.box import SIMPLE_HEAD  # noqa: PLC0415 - late: programs and help do not need it
+    from rich.console import Console  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = WIDTH
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    for column in columns:
+        table.add_column(column, justify="right" if column in numbers else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*("-" if value is None else str(value) for value in row))
+    console.print(table)
+
+
+def say(sentence: str) -> None:
+    sys.stdout.write(sentence + "\n")

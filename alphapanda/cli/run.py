@@ -1,0 +1,98 @@
+"""run: the daemon in the foreground."""
+
+import os
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from alphapanda.cli.context import context_of
+from alphapanda.cli.progress import progress_bar
+
+Data = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--data", help="Price files (CSV, gzip CSV, Parquet): a file, a folder or a quoted glob. May repeat."
+    ),
+]
+Columns = Annotated[
+    str | None,
+    typer.Option("--columns", help="Column names of files without a header row, such as timestamp,ltp."),
+]
+SkipBadRows = Annotated[
+    bool,
+    typer.Option("--skip-bad-rows", help="Count rows that cannot be read and go on, instead of stopping."),
+]
+NoCalendar = Annotated[
+    bool, typer.Option("--no-calendar", help="Every row may trade, also outside market hours.")
+]
+
+
+def data_overrides(data: list[str] | None, columns: str | None, skip_bad_rows: bool) -> dict[str, Any]:
+    """The command line's words for the data, as configuration keys. Paths are the current folder's."""
+    overrides: dict[str, Any] = {}
+    if data:
+        overrides["feed.replay.paths"] = [os.path.abspath(path) for path in data]  # noqa: PTH100 - may be a glob
+    if columns:
+        overrides["feed.replay.columns"] = [name.strip() for name in columns.split(",")]
+    if skip_bad_rows:
+        overrides["feed.replay.skip_bad_rows"] = True
+    return overrides
+
+
+def speed_of(text: str) -> float | None:
+    """`max` is None: as fast as the line allows."""
+    if text == "max":
+        return None
+    try:
+        speed = float(text)
+    except ValueError:
+        speed = 0.0
+    if not 0 < speed < float("inf"):
+        raise typer.BadParameter(f"{text!r} is neither a number above 0 nor max", param_hint="--speed")
+    return speed
+
+
+def run(
+    ctx: typer.Context,
+    feed: Annotated[str | None, typer.Option("--feed", help="simulated, replay or zerodha.")] = None,
+    data: Data = None,
+    speed: Annotated[
+        str | None, typer.Option("--speed", help="Times the market's clock, such as 60, or max (replay).")
+    ] = None,
+    until_end: Annotated[bool, typer.Option("--until-end", help="Stop when the data ends.")] = False,
+    from_start: Annotated[
+        bool, typer.Option("--from-start", help="Begin with the first row; needs an empty store.")
+    ] = False,
+    no_calendar: NoCalendar = False,
+    columns: Columns = None,
+    skip_bad_rows: SkipBadRows = False,
+) -> None:
+    """Run the daemon in the foreground until it is stopped (Ctrl-C, SIGTERM, alphapanda stop).
+
+    Example: alphapanda run --feed replay --data prices/ --speed 60 --until-end
+    """
+    import anyio  # noqa: PLC0415
+
+    from alphapanda.live.daemon import Daemon  # noqa: PLC0415
+    from alphapanda.live.logs import log_to_terminal  # noqa: PLC0415
+    from alphapanda.live.options import Options  # noqa: PLC0415
+
+    overrides = data_overrides(data, columns, skip_bad_rows)
+    if feed:
+        overrides["feed.source"] = feed
+    if speed is not None:
+        overrides["feed.replay.speed"] = speed_of(speed) or "max"
+    loaded = context_of(ctx).load(overrides)
+    pace = loaded.settings.feed.replay.speed
+    with progress_bar("replay") as bar:
+        log_to_terminal(loaded.settings.logging.level, bar.write)
+        options = Options(
+            speed=None if pace == "max" else float(pace),
+            until_end=until_end,
+            from_start=from_start,
+            calendar=not no_calendar,
+            watch=bar.show,
+        )
+        code = anyio.run(Daemon(loaded, options).run)
+    sys.exit(code)

@@ -1,0 +1,27 @@
+"""The configuration: config.toml and what may override it, read once into frozen settings.
+
+`settings.py` names every key with its default and its meaning, `layers.py` says where values come from,
+`checks.py` what contradicts what, `writer.py` writes the commented config.toml.
+"""
+
+from alphapanda.config.keys import KEYS, Key
+from alphapanda.config.loading import Loaded, load
+from alphapanda.config.masking import MASK, masked
+from alphapanda.config.mistakes import ConfigError
+from alphapanda.config.settings import Settings, StrategySettings, rules_of
+from alphapanda.config.writer import EXAMPLE, render
+
+__all__ = [
+    "EXAMPLE",
+    "KEYS",
+    "MASK",
+    "ConfigError",
+    "Key",
+    "Loaded",
+    "Settings",
+    "StrategySettings",
+    "load",
+    "masked",
+    "render",
+    "rules_of",
+]

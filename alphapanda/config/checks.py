@@ -1,0 +1,178 @@
+"""What types cannot say: ranges of decimals, and keys that contradict each other.
+
+Each check yields (key, what is wrong and what to do); the first becomes the one line that stops the start.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from decimal import Decimal
+from math import isfinite
+from typing import Any
+
+from alphapanda.config.keys import KEYS, Key, value_of
+from alphapanda.config.layers import lookup
+from alphapanda.config.mistakes import wrong
+from alphapanda.config.settings import Settings, StrategySettings
+
+Mistakes = Iterator[tuple[str, str]]
+
+BROKERS = {"paper": "paper_trading", "zerodha": "zerodha"}
+"""Each broker and the section that enables it."""
+
+_ID = re.compile(r"[A-Za-z0-9_-]{1,32}")
+_INSTRUMENT = re.compile(r"[A-Z]+:[^\sa-z:]([^a-z:\t\r\n]*[^\sa-z:])?")
+_CLASS = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
+# Strict on purpose: a look-alike such as localhost.example.com or 127.0.0.1@example.com is not loopback.
+_LOOPBACK = re.compile(r"(https?|wss?)://(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?(/[\w./-]*)?")
+
+_REAL_ORDERS = (
+    "{} prices must not place real orders, and zerodha is in active_brokers; use the zerodha feed,"
+    " drop that broker, or point zerodha.api_root and zerodha.ws_root at this machine"
+)
+
+
+def check_values(values: Mapping[str, Any], place_of: Callable[[str], str]) -> None:
+    """Before decoding: msgspec takes text and NaN for a decimal, and sets no bounds on one."""
+    _raise_first(_not_finite(values, ""), place_of)
+    _raise_first((found for key in KEYS.values() for found in _decimal(values, key)), place_of)
+
+
+def check_settings(settings: Settings, place_of: Callable[[str], str]) -> None:
+    for check in (_not_built, _active_brokers, _zerodha, _strategies, _feed):
+        _raise_first(check(settings), place_of)
+
+
+def _raise_first(mistakes: Iterable[tuple[str, str]], place_of: Callable[[str], str]) -> None:
+    for key, problem in mistakes:
+        raise wrong(key, place_of(key), problem)
+
+
+def _not_finite(value: object, path: str) -> Mistakes:
+    if isinstance(value, Mapping):
+        for name, inner in value.items():
+            yield from _not_finite(inner, f"{path}.{name}".removeprefix("."))
+    elif isinstance(value, (list, tuple)):
+        for index, inner in enumerate(value):
+            yield from _not_finite(inner, f"{path}[{index}]")
+    elif isinstance(value, (float, Decimal)) and not isfinite(value):
+        yield path, "must be a finite number; inf and nan do not work here"
+
+
+def _decimal(values: Mapping[str, Any], key: Key) -> Mistakes:
+    value = lookup(values, key.name)
+    if key.type is not Decimal or value is None:
+        return
+    low, above = key.note("ge"), key.note("gt")
+    if isinstance(value, bool) or not isinstance(value, (int, float, Decimal)):
+        yield key.name, "expected a number, without quotes; correct it there"
+    elif low is not None and value < low:
+        yield key.name, f"{value} must be {low} or more; correct it there"
+    elif above is not None and value <= above:
+        yield key.name, f"{value} must be more than {above}; correct it there"
+
+
+def _not_built(settings: Settings) -> Mistakes:
+    risk = settings.risk
+    for name in ("max_gross_exposure", "max_daily_loss", "max_drawdown_percent"):
+        if getattr(risk, name):
+            yield f"risk.{name}", "is not available yet; remove it or set it to 0"
+    if risk.overrides:
+        yield "risk.overrides", "is not available yet; remove it"
+    if settings.paper_trading.charges == "zerodha":
+        yield "paper_trading.charges", '"zerodha" is not available yet; use "flat"'
+
+
+def _active_brokers(settings: Settings) -> Mistakes:
+    names = settings.active_brokers
+    if not names:
+        yield "active_brokers", 'is empty; name at least one broker, such as ["paper"]'
+    yield from _repeated("active_brokers", names)
+    for name in names:
+        if name not in BROKERS:
+            yield "active_brokers", _unknown_broker(name)
+        elif not value_of(settings, f"{BROKERS[name]}.enabled"):
+            section = BROKERS[name]
+            yield (
+                f"{section}.enabled",
+                f"is false but active_brokers names {name}; set it to true or drop {name}",
+            )
+
+
+def _unknown_broker(name: str) -> str:
+    return f"{name!r} is not a broker; use {' or '.join(BROKERS)}"
+
+
+def _repeated(key: str, names: tuple[str, ...]) -> Mistakes:
+    for name in names:
+        if names.count(name) > 1:
+            yield key, f"names {name} twice; remove one"
+
+
+def _zerodha(settings: Settings) -> Mistakes:
+    zerodha, broker_active = settings.zerodha, "zerodha" in settings.active_brokers
+    for name, scheme in (("api_root", "http"), ("ws_root", "ws"), ("login_root", "http")):
+        root = getattr(zerodha, name)
+        if root and not re.match(scheme + "s?://[^/]", root):
+            yield (
+                f"zerodha.{name}",
+                f"must begin with {scheme}:// or {scheme}s://; correct it or leave it empty",
+            )
+    protection = zerodha.market_protection
+    if protection != -1 and not 0 < protection <= 100:
+        # Kite rejects market orders with 0 or none since 1 April 2026.
+        yield "zerodha.market_protection", "must be -1 or a percentage over 0 and up to 100; correct it there"
+    if (broker_active or settings.feed.source == "zerodha") and not zerodha.api_key.strip():
+        user = "zerodha is in active_brokers" if broker_active else 'feed.source is "zerodha"'
+        key = KEYS["zerodha.api_key"]
+        yield key.name, f"is missing but {user}; set {key.variable} or the credential {key.credential}"
+
+
+def _feed(settings: Settings) -> Mistakes:
+    for instrument in settings.feed.simulated.instruments:
+        yield from _instrument("feed.simulated.instruments", instrument)
+    source, zerodha = settings.feed.source, settings.zerodha
+    if source == "zerodha" or "zerodha" not in settings.active_brokers:
+        return
+    if not all(_LOOPBACK.fullmatch(root) for root in (zerodha.api_root, zerodha.ws_root)):
+        yield "feed.source", _REAL_ORDERS.format(source)
+
+
+def _strategies(settings: Settings) -> Mistakes:
+    ids = [entry.id for entry in settings.strategies]
+    for index, entry in enumerate(settings.strategies):
+        key = f"strategies[{index}]"
+        if not _ID.fullmatch(entry.id):
+            yield f"{key}.id", f"{entry.id!r} must be 1 to 32 letters, digits, _ or -; rename it"
+        elif entry.id in ids[:index]:
+            yield f"{key}.id", f"{entry.id} is the id of another strategy too; rename one"
+        elif not _CLASS.fullmatch(entry.class_):
+            yield f"{key}.class", f'{entry.class_!r} of {entry.id} must look like "module.path:ClassName"'
+        yield from _trades(key, entry)
+        yield from _orders(key, entry, settings.active_brokers)
+
+
+def _trades(key: str, entry: StrategySettings) -> Mistakes:
+    if not entry.instruments:
+        yield f"{key}.instruments", f'{entry.id} has no instruments; name some, such as ["NSE:INFY"]'
+    for instrument in entry.instruments:
+        yield from _instrument(f"{key}.instruments", instrument)
+    yield from _repeated(f"{key}.instruments", entry.instruments)
+
+
+def _instrument(key: str, text: str) -> Mistakes:
+    if not _INSTRUMENT.fullmatch(text):
+        yield key, f'{text!r} must look like "EXCHANGE:SYMBOL" in capitals, such as "NSE:INFY"'
+
+
+def _orders(key: str, entry: StrategySettings, active: tuple[str, ...]) -> Mistakes:
+    if not entry.brokers:
+        yield f"{key}.brokers", f'{entry.id} has no brokers; name at least one, such as ["paper"]'
+    yield from _repeated(f"{key}.brokers", entry.brokers)
+    for name in entry.brokers:
+        if name not in BROKERS:
+            yield f"{key}.brokers", f"{entry.id}: {_unknown_broker(name)}"
+        elif entry.enabled and name not in active:
+            yield (
+                f"{key}.brokers",
+                f"{entry.id} names {name}, which is not in active_brokers; add it there or drop it",
+            )

@@ -1,0 +1,1 @@
+"""The decisions: no await, no clock, no I/O, no logging, no randomness. One file a stage."""

@@ -1,0 +1,193 @@
+"""TradingEngine: the life of an order, as a table.
+
+An approval becomes an intent (PREPARED, tagged), which the shell commits before a byte leaves. From then on
+only reports move an order, and only along `LIFE`. No answer is not a rejection: it makes the order UNKNOWN,
+which counts as full exposure until the broker's evidence, proven absence or the operator ends it. A report
+that changes nothing (a repeated trade id, an acceptance of an order that already trades) is ignored, so
+duplicates and reordering are harmless; one that contradicts the table raises, and the shell halts.
+"""
+
+from collections.abc import Iterable
+
+from msgspec.structs import replace
+
+from alphapanda.events import (
+    Approved,
+    CancelOrder,
+    Fill,
+    Halt,
+    Order,
+    OrderClosed,
+    OrderFilled,
+    OrderOpened,
+    OrderStatus,
+    OrderUpdated,
+    PlaceOrder,
+    Report,
+    ReportKind,
+    Resume,
+)
+
+S, K = OrderStatus, ReportKind
+
+LIFE: dict[tuple[OrderStatus, ReportKind], OrderStatus] = {
+    (S.PREPARED, K.SENT): S.SENT,
+    (S.PREPARED, K.WITHHELD): S.WITHHELD,
+    (S.PREPARED, K.ABSENT): S.NOT_FOUND,
+    (S.PREPARED, K.ACCEPTED): S.OPEN,
+    (S.PREPARED, K.REJECTED): S.REJECTED,
+    (S.PREPARED, K.CANCELLED): S.CANCELLED,
+    (S.PREPARED, K.NO_ANSWER): S.UNKNOWN,
+    (S.PREPARED, K.FILL): S.PARTIAL,
+    (S.SENT, K.ACCEPTED): S.OPEN,
+    (S.SENT, K.REJECTED): S.REJECTED,
+    (S.SENT, K.CANCELLED): S.CANCELLED,
+    (S.SENT, K.NO_ANSWER): S.UNKNOWN,
+    (S.SENT, K.ABSENT): S.NOT_FOUND,
+    (S.SENT, K.FILL): S.PARTIAL,
+    (S.OPEN, K.FILL): S.PARTIAL,
+    (S.OPEN, K.CANCELLED): S.CANCELLED,
+    (S.OPEN, K.REJECTED): S.REJECTED,
+    (S.PARTIAL, K.FILL): S.PARTIAL,
+    (S.PARTIAL, K.CANCELLED): S.CANCELLED,
+    (S.UNKNOWN, K.ACCEPTED): S.OPEN,
+    (S.UNKNOWN, K.REJECTED): S.REJECTED,
+    (S.UNKNOWN, K.CANCELLED): S.CANCELLED,
+    (S.UNKNOWN, K.ABSENT): S.NOT_FOUND,
+    (S.UNKNOWN, K.FILL): S.PARTIAL,
+    (S.NOT_FOUND, K.ACCEPTED): S.OPEN,
+    (S.NOT_FOUND, K.FILL): S.PARTIAL,
+    (S.CANCELLED, K.FILL): S.CANCELLED,
+}
+"""(state, report) -> state. A fill that completes the quantity leads to FILLED instead of PARTIAL.
+
+PREPARED takes every answer because it always means "may have been sent". CANCELLED takes fills because a
+cancel and a fill may cross: the fill is real whatever came first.
+"""
+
+STALE: frozenset[tuple[OrderStatus, ReportKind]] = frozenset(
+    {
+        (S.OPEN, K.ACCEPTED),
+        (S.PARTIAL, K.ACCEPTED),
+        (S.FILLED, K.ACCEPTED),
+        (S.CANCELLED, K.ACCEPTED),
+        (S.REJECTED, K.ACCEPTED),
+        (S.CANCELLED, K.CANCELLED),
+        (S.FILLED, K.CANCELLED),
+        (S.REJECTED, K.CANCELLED),
+        (S.REJECTED, K.REJECTED),
+        (S.OPEN, K.NO_ANSWER),
+        (S.PARTIAL, K.NO_ANSWER),
+        (S.FILLED, K.NO_ANSWER),
+        (S.CANCELLED, K.NO_ANSWER),
+        (S.REJECTED, K.NO_ANSWER),
+        (S.UNKNOWN, K.NO_ANSWER),
+        (S.NOT_FOUND, K.ABSENT),
+    }
+)
+"""Late news: true when it was written, overtaken since. Changes nothing."""
+
+
+class ImpossibleReport(Exception):  # noqa: N818 - names the fact
+    """A report contradicts the order's life: our picture or the broker's is wrong, so trading must halt."""
+
+
+Output = OrderOpened | OrderUpdated | OrderFilled | OrderClosed | PlaceOrder | CancelOrder
+
+
+class TradingEngine:
+    """Holds every order. `orders` are those that recovery found, `trade_ids` what is booked already."""
+
+    def __init__(
+        self, orders: Iterable[Order] = (), trade_ids: Iterable[tuple[str, str]] = (), *, halted: bool = False
+    ) -> None:
+        self._orders = {order.order_id: order for order in orders}
+        self._trade_ids = set(trade_ids)
+        self.halted = halted
+
+    def order(self, order_id: str) -> Order:
+        return self._orders[order_id]
+
+    def total(self, broker: str) -> int:
+        """Orders ever opened at a broker."""
+        return sum(1 for order in self._orders.values() if order.broker == broker)
+
+    def open_orders(self) -> list[Order]:
+        """Orders whose quantity may still trade."""
+        return [order for order in self._orders.values() if not order.status.ended]
+
+    def on(self, event: object) -> list[Output]:
+        match event:
+            case Approved(order):
+                self._orders[order.order_id] = order
+                return [OrderOpened(order), PlaceOrder(order)]
+            case Report():
+                return self._on_report(event)
+            case Halt():
+                self.halted = True
+                return [CancelOrder(order) for order in self.open_orders()]
+            case Resume():
+                self.halted = False
+                return []
+        raise TypeError(f"TradingEngine does not take {type(event).__name__}")
+
+    def _on_report(self, report: Report) -> list[Output]:
+        order = self._orders.get(report.order_id)
+        if order is None:
+            raise ImpossibleReport(f"{report.kind} for order {report.order_id}, which was never opened")
+        if report.kind is K.FILL and (order.broker, report.trade_id) in self._trade_ids:
+            return []
+        status = LIFE.get((order.status, report.kind))
+        if status is None:
+            if (order.status, report.kind) in STALE:
+                return []
+            raise ImpossibleReport(f"{report.kind} for order {order.order_id}, which is {order.status}")
+        if report.kind is K.FILL:
+            return [self._fill(order, report, status)]
+        return [self._move(order, report, status)]
+
+    def _move(self, order: Order, report: Report, status: OrderStatus) -> Output:
+        moved = replace(
+            order,
+            status=status,
+            broker_order_id=report.broker_order_id or order.broker_order_id,
+            reason=report.reason or order.reason,
+            updated_ns=report.time_ns,
+        )
+        self._orders[order.order_id] = moved
+        return OrderClosed(moved) if status.ended else OrderUpdated(moved)
+
+    def _fill(self, order: Order, report: Report, status: OrderStatus) -> Output:
+        filled = order.filled_quantity + report.quantity
+        if report.quantity <= 0 or filled > order.quantity:
+            raise ImpossibleReport(
+                f"fill {report.trade_id} of {report.quantity} would bring order {order.order_id} "
+                f"to {filled} of {order.quantity}"
+            )
+        self._trade_ids.add((order.broker, report.trade_id))
+        moved = replace(
+            order,
+            status=OrderStatus.FILLED if filled == order.quantity else status,
+            broker_order_id=report.broker_order_id or order.broker_order_id,
+            filled_quantity=filled,
+            filled_value=order.filled_value + report.price * report.quantity,
+            updated_ns=report.time_ns,
+        )
+        self._orders[order.order_id] = moved
+        return OrderFilled(moved, _fill_of(moved, report))
+
+
+def _fill_of(order: Order, report: Report) -> Fill:
+    return Fill(
+        trade_id=report.trade_id,
+        order_id=order.order_id,
+        broker=order.broker,
+        strategy_id=order.strategy_id,
+        instrument=order.instrument,
+        product=order.product,
+        transaction_type=order.transaction_type,
+        quantity=report.quantity,
+        price=report.price,
+        charges=report.charges,
+        traded_ns=report.time_ns,
+    )

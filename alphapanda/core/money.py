@@ -1,0 +1,32 @@
+"""Exact rupees: floats become decimals by their shortest text, and are rounded only here."""
+
+from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_UP
+
+from alphapanda.events import Money
+
+PAISA = Money("0.01")
+HUNDRED = Money(100)
+
+
+def exact(price: float) -> Money:
+    """The decimal that prints as `price` does: 1573.7 is 1573.7, not 1573.70000000000004547."""
+    return Money(repr(price))
+
+
+def to_paisa(amount: Money) -> Money:
+    """Half up to the paisa."""
+    return amount.quantize(PAISA, ROUND_HALF_UP)
+
+
+def up_to_tick(price: Money, tick_size: Money) -> Money:
+    """The lowest multiple of `tick_size` at or above `price`."""
+    return (price / tick_size).to_integral_value(ROUND_CEILING) * tick_size
+
+
+def down_to_tick(price: Money, tick_size: Money) -> Money:
+    """The highest multiple of `tick_size` at or below `price`."""
+    return (price / tick_size).to_integral_value(ROUND_FLOOR) * tick_size
+
+
+def percent_of(percent: Money, amount: Money) -> Money:
+    return amount * percent / HUNDRED

@@ -1,0 +1,170 @@
+"""The control socket: how the command reaches a running daemon.
+
+Unix socket, mode 0600; the caller's uid is read from the kernel. One request and one reply a connection,
+each four bytes of length and a JSON document, requests of at most 64 KiB within two seconds.
+"""
+
+import grp
+import os
+import pwd
+import socket
+import struct
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+import msgspec
+from anyio.abc import SocketAttribute, SocketStream
+from loguru import logger
+
+from alphapanda.errors import CannotStart, Transient
+
+LENGTH = struct.Struct(">I")
+CREDENTIALS = struct.Struct("3i")
+LONGEST_REQUEST = 65_536
+LONGEST_PATH = 100
+READ_S = 2.0
+CONNECTIONS = 16
+
+Handler = Callable[[dict[str, Any]], Awaitable[Any]]
+
+
+class Unreachable(Transient):
+    """No daemon answers at the socket."""
+
+
+@contextmanager
+def _short(path: Path) -> Iterator[str]:
+    """A socket address may have 107 bytes; a longer path is reached through its folder's descriptor."""
+    if len(os.fsencode(path)) <= LONGEST_PATH:
+        yield str(path)
+        return
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        yield f"/proc/self/fd/{folder}/{path.name}"
+    finally:
+        os.close(folder)
+
+
+def ask(path: Path, request: dict[str, Any], timeout_s: float) -> dict[str, Any]:
+    """Send a request and return the reply. Raises Unreachable when nobody answers in time."""
+    try:
+        with socket.socket(socket.AF_UNIX) as connection, _short(path) as address:
+            connection.settimeout(timeout_s)
+            connection.connect(address)
+            body = msgspec.json.encode(request)
+            connection.sendall(LENGTH.pack(len(body)) + body)
+            reply: dict[str, Any] = msgspec.json.decode(_receive(connection))
+    except (OSError, msgspec.DecodeError) as error:
+        raise Unreachable(f"no daemon answers at {path}: {error}") from error
+    return reply
+
+
+def _receive(connection: socket.socket) -> bytes:
+    (length,) = LENGTH.unpack(_exactly(connection, LENGTH.size))
+    return _exactly(connection, length)
+
+
+def _exactly(connection: socket.socket, size: int) -> bytes:
+    parts, left = [], size
+    while left:
+        part = connection.recv(left)
+        if not part:
+            raise ConnectionError("the daemon closed the connection")
+        parts.append(part)
+        left -= len(part)
+    return b"".join(parts)
+
+
+async def serve(path: Path, handle: Handler, group: str, *, started: Callable[[], None]) -> None:
+    """Answer requests until cancelled. `handle` gets the request and returns what is JSON-encodable."""
+    allowed = {0, os.geteuid()}
+    limiter = anyio.CapacityLimiter(CONNECTIONS)
+
+    async def answer(stream: SocketStream) -> None:
+        async with stream, limiter:
+            try:
+                await _answer(stream, handle, allowed, group)
+            except (TimeoutError, anyio.EndOfStream, anyio.BrokenResourceError, anyio.IncompleteRead):
+                logger.warning("control: a request was not complete within {} s", READ_S)
+
+    try:
+        os.makedirs(path.parent, exist_ok=True)  # noqa: PTH103 - local, at start, before anything runs
+        with _short(path) as address:
+            listener = await anyio.create_unix_listener(address, mode=0o660 if group else 0o600)
+        if group:
+            os.chown(path, -1, _gid(group))
+    except OSError as error:
+        raise CannotStart(f"control.socket {path} cannot be opened: {error.strerror}") from error
+    async with listener:
+        started()
+        try:
+            await listener.serve(answer)
+        finally:
+            _remove(path)
+
+
+def _remove(path: Path) -> None:
+    path.unlink(missing_ok=True)
+
+
+def _gid(group: str) -> int:
+    try:
+        return grp.getgrnam(group).gr_gid
+    except KeyError as error:
+        raise CannotStart(f"control.group: there is no group {group!r} on this machine") from error
+
+
+async def _answer(stream: SocketStream, handle: Handler, allowed: set[int], group: str) -> None:
+    uid, gid = _peer(stream)
+    if uid not in allowed and not (group and _gid(group) in _groups(uid, gid)):
+        logger.warning("control: uid {} was refused", uid)
+        await _send(stream, {"ok": False, "error": f"uid {uid} may not control this daemon"})
+        return
+    with anyio.fail_after(READ_S):
+        request = await _read(stream)
+    if request is None:
+        await _send(stream, {"ok": False, "error": "not a request: send one JSON object of at most 64 KiB"})
+        return
+    try:
+        reply = {"ok": True, "result": await handle(request | {"uid": uid})}
+    except ValueError as error:
+        reply = {"ok": False, "error": str(error)}
+    await _send(stream, reply)
+
+
+def _peer(stream: SocketStream) -> tuple[int, int]:
+    """The caller's uid and gid as the kernel saw them when it connected."""
+    raw = stream.extra(SocketAttribute.raw_socket)  # noqa: S610 - a stream, not a query
+    _, uid, gid = CREDENTIALS.unpack(raw.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, CREDENTIALS.size))
+    return uid, gid
+
+
+def _groups(uid: int, gid: int) -> list[int]:
+    """All groups of a user, not only the one its process runs in."""
+    try:
+        return os.getgrouplist(pwd.getpwuid(uid).pw_name, gid)
+    except KeyError:
+        return [gid]
+
+
+async def _read(stream: SocketStream) -> dict[str, Any] | None:
+    buffered = b""
+    while len(buffered) < LENGTH.size:
+        buffered += await stream.receive()
+    (length,) = LENGTH.unpack(buffered[: LENGTH.size])
+    if length > LONGEST_REQUEST:
+        return None
+    while len(buffered) < LENGTH.size + length:
+        buffered += await stream.receive()
+    try:
+        return msgspec.json.decode(buffered[LENGTH.size :], type=dict[str, Any])
+    except msgspec.DecodeError:
+        return None
+
+
+async def _send(stream: SocketStream, reply: dict[str, Any]) -> None:
+    body = msgspec.json.encode(reply)
+    await stream.send(LENGTH.pack(len(body)) + body)

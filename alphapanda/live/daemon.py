@@ -1,0 +1,352 @@
+"""The daemon: opens the doors in order, lays the line, starts the tasks, drains, and says how it ended.
+
+Order of start: control socket, store, recovery, brokers, feed, strategies, trading. Order of stop: the feed,
+then what is on the line, then the store, then the socket; each step has its deadline below.
+"""
+
+import os
+import signal
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import anyio
+from anyio.abc import TaskGroup
+from loguru import logger
+
+from alphapanda.config import Loaded
+from alphapanda.core.strategy import StrategyFailed
+from alphapanda.errors import CannotStart, Fatal
+from alphapanda.events import Halt, Refused, Resume, TickBatch, to_ist
+from alphapanda.live import control
+from alphapanda.live.counters import Counters
+from alphapanda.live.gate import Gate
+from alphapanda.live.line import Gauge, Line
+from alphapanda.live.opening import Opened, open_line
+from alphapanda.live.options import Options
+from alphapanda.live.stages import PULSE, Execution, Pace, Turns, run_stage
+from alphapanda.live.status import status_of
+from alphapanda.live.supervisor import Supervision, supervise
+from alphapanda.pipeline import Stage
+from alphapanda.store import Store
+
+FEED_DEADLINE_S = 5.0
+DRAIN_DEADLINE_S = 5.0
+STORE_DEADLINE_S = 10.0
+PULSE_S = 0.5
+MARKS_S = 10.0
+
+POLICIES = {
+    "control": Supervision(restarts=5, within_s=60),
+    "store": Supervision(restarts=0, within_s=60),
+    Stage.FEED: Supervision(restarts=0, within_s=600, may_end=True),
+    Stage.STRATEGY: Supervision(restarts=0, within_s=300),
+    Stage.RISK: Supervision(restarts=0, within_s=300),
+    Stage.EXECUTION: Supervision(restarts=0, within_s=300),
+    Stage.PORTFOLIO: Supervision(restarts=0, within_s=300),
+    "pulse": Supervision(restarts=1000, within_s=60),
+}
+"""How often each task may fail. Cores that raised may be half changed, so their stages are not restarted in
+this process: the daemon leaves with exit code 1 and the next start builds new cores from the journal."""
+
+
+class Daemon:
+    """One run. `run` returns the exit code; CannotStart leaves it as an exception."""
+
+    def __init__(self, loaded: Loaded, options: Options) -> None:
+        self.loaded = loaded
+        self.options = options
+        self.settings = loaded.settings
+        self.started_ns = time.time_ns()
+        self.state = "starting"
+        self.counters = Counters()
+        self.gate = Gate(is_open=False)
+        self.line = Line(self._tap)
+        self.helpers: dict[str, Gauge] = {name: Gauge() for name in ("control", "store", "pulse")}
+        self.opened: Opened | None = None
+        self.turns: Turns | None = None
+        self._store: Store | None = None
+        self._stop = anyio.Event()
+        self._kill_file = Path(self.settings.control.kill_file)
+
+    async def run(self) -> int:
+        """0 when stopped on request or at the end of the data, 1 when it gave up."""
+        try:
+            async with Store(Path(self.settings.storage.path)) as store:
+                self._store = store
+                await self._run(store)
+        except BaseExceptionGroup as group:
+            raise _first(group) from group
+        return 0
+
+    async def _run(self, store: Store) -> None:
+        async with anyio.create_task_group() as outer:
+            await outer.start(self._serve)
+            outer.start_soon(self._on_signals)
+            async with anyio.create_task_group() as inner:
+                self._supervise(inner, "store", store.run)
+                try:
+                    await self._trade(store)
+                finally:
+                    self.gate.is_open = False
+                inner.cancel_scope.cancel()
+            outer.cancel_scope.cancel()
+
+    async def _trade(self, store: Store) -> None:
+        opened = self.opened = await open_line(self.loaded, self.options, store)
+        self._restore_switch(opened)
+        async with anyio.create_task_group() as stages:
+            self._start_stages(stages, opened, store)
+            for failure in opened.cores.strategy.start():
+                self.line.route(failure)
+            turns = self._turns(opened, store)
+            self._supervise(stages, Stage.FEED, turns.run)
+            self._supervise(stages, "pulse", self._pulse)
+            self.state = "running"
+            logger.info("ready: {}", opened.ready_line())
+            await self._until_told(turns)
+            await self._drain(opened, turns, store)
+            stages.cancel_scope.cancel()
+
+    def _start_stages(self, stages: TaskGroup, opened: Opened, store: Store) -> None:
+        cores, line = opened.cores, self.line
+        execution = Execution(cores.execution, line, self.gate, opened.brokers, store.commit)
+        self._supervise(stages, Stage.STRATEGY, lambda: run_stage(cores.strategy, Stage.STRATEGY, line))
+        self._supervise(stages, Stage.RISK, lambda: run_stage(cores.risk, Stage.RISK, line))
+        self._supervise(stages, Stage.EXECUTION, execution.run)
+        self._supervise(stages, Stage.PORTFOLIO, lambda: run_stage(cores.portfolio, Stage.PORTFOLIO, line))
+
+    def _turns(self, opened: Opened, store: Store) -> Turns:
+        identity = opened.feed.identity
+
+        def taken(batch: TickBatch) -> None:
+            self.counters.tick(batch)
+            store.mark(identity, batch.row, batch.time_ns)
+
+        self.turns = Turns(
+            opened.rows,
+            self.line,
+            self.gate,
+            opened.brokers,
+            pace=Pace(self.options.speed),
+            taken=taken,
+        )
+        self.turns.row = opened.taken
+        return self.turns
+
+    def _supervise(self, group: TaskGroup, name: str, run: Callable[[], Awaitable[None]]) -> None:
+        gauge = self.helpers.get(name) or self.line.gauges[Stage(name)]
+        group.start_soon(supervise, name, run, POLICIES[name], gauge, name=name)
+
+    async def _until_told(self, turns: Turns) -> None:
+        """Until somebody stops the daemon, or the data ends and that was asked for."""
+        async with anyio.create_task_group() as waiting:
+
+            async def at_end() -> None:
+                await turns.ended.wait()
+                await self._end_of_data(turns)
+                if self.options.until_end:
+                    self._stop.set()
+
+            waiting.start_soon(at_end)
+            await self._stop.wait()
+            waiting.cancel_scope.cancel()
+
+    async def _end_of_data(self, turns: Turns) -> None:
+        """No row will fill what still rests: it is cancelled."""
+        opened = self.opened
+        if opened is None:
+            return
+        for order in opened.cores.execution.open_orders():
+            opened.brokers[order.broker].cancel(order)
+        await self.line.quiet.wait()
+        for warning in opened.feed.warnings():
+            logger.warning("{}", warning)
+        logger.info("the data has ended after row {}", turns.row)
+
+    async def _drain(self, opened: Opened, turns: Turns, store: Store) -> None:
+        self.state = "stopping"
+        turns.stopping = True
+        with anyio.move_on_after(FEED_DEADLINE_S):
+            async with turns.lock:
+                pass
+        with anyio.move_on_after(DRAIN_DEADLINE_S) as late:
+            await self.line.quiet.wait()
+        if late.cancelled_caught:
+            logger.warning(
+                "{} events were still on the line after {} s", self.line.quiet.busy, DRAIN_DEADLINE_S
+            )
+        for failure in opened.cores.strategy.stop():
+            self.line.route(failure)
+        store.tap(opened.cores.portfolio.marks())
+        with anyio.fail_after(STORE_DEADLINE_S):
+            await store.commit()
+        logger.info("stopped; the store is complete")
+
+    def _tap(self, event: object) -> None:
+        """Every event on the line passes here once: the journal, the counters, the log."""
+        if self._store is not None:
+            self._store.tap(event)
+        self.counters.tap(event)
+        if isinstance(event, StrategyFailed):
+            logger.error("strategy {} raised and is quarantined: {}", event.strategy_id, event.error)
+        elif isinstance(event, Refused):
+            signal_ = event.signal
+            logger.debug(
+                "{} {} at {}: {} ({})", signal_.signal_id, event.verdict, event.broker, event.rule, event.why
+            )
+
+    async def _pulse(self) -> None:
+        """Twice a second: a sign of life for every stage, the tick rate, the kill file, the marks."""
+        marked = time.monotonic()
+        while True:
+            for stage in (Stage.STRATEGY, Stage.RISK, Stage.EXECUTION, Stage.PORTFOLIO):
+                self.line.inboxes[stage].put_bounded(PULSE)
+            self.counters.second()
+            self.helpers["pulse"].note()
+            if self.gate.is_open and self._kill_file.exists():
+                await self.kill(f"kill file {self._kill_file}", "kill file")
+            if self.opened is not None and time.monotonic() - marked > MARKS_S:
+                self.line.route(self.opened.cores.portfolio.marks())
+                marked = time.monotonic()
+            self._show()
+            await anyio.sleep(PULSE_S)
+
+    def _show(self) -> None:
+        if self.opened is not None and self.turns is not None:
+            self.options.watch(self.opened.feed.fraction_read(), self.turns.row, self.turns.time_ns)
+
+    def stop(self) -> None:
+        self._stop.set()
+
+    async def _on_signals(self) -> None:
+        asked = 0
+        with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGUSR1) as received:
+            async for number in received:
+                if number == signal.SIGUSR1:
+                    await self.kill("SIGUSR1", "signal")
+                    continue
+                asked += 1
+                if asked > 1:
+                    logger.warning("second signal: leaving at once, the journal decides at the next start")
+                    os._exit(1)
+                logger.info("{}: stopping, a second signal leaves at once", signal.Signals(number).name)
+                self.stop()
+
+    def _restore_switch(self, opened: Opened) -> None:
+        """It holds across restarts; a kill file that is there at the start is a kill."""
+        halt = opened.halt
+        if halt is not None:
+            self.gate.close(halt.reason, halt.by, halt.time_ns)
+            logger.warning(
+                "the kill switch is on since {}: {}", to_ist(halt.time_ns).isoformat(), halt.reason
+            )
+        else:
+            self.gate.is_open = True
+
+    async def kill(self, reason: str, by: str) -> dict[str, Any]:
+        """The flag at once, then the journal; returns when both are done. Resting orders are cancelled."""
+        now_ns = time.time_ns()
+        if self.gate.is_open:
+            self.gate.close(reason, by, now_ns)
+            self.line.route(Halt(reason, by, now_ns))
+            logger.warning("kill switch on: {} (by {})", reason, by)
+        if self._store is not None:
+            try:
+                await self._store.commit()
+            except Fatal:
+                self._kill_file.write_text(f"{reason}\n")
+                raise
+        return self.switch()
+
+    async def rearm(self, reason: str, by: str) -> dict[str, Any]:
+        """The only way back: between two turns, written down before trading is enabled."""
+        if self.gate.is_open or self._store is None or self.turns is None:
+            return self.switch()
+        now_ns = time.time_ns()
+        async with self.turns.lock:
+            self._kill_file.unlink(missing_ok=True)
+            self.line.route(Resume(reason, by, now_ns, self.turns.row))
+            await self._store.commit()
+            await self.line.quiet.wait()
+            self.gate.open(reason, by, now_ns)
+        logger.warning("kill switch off: {} (by {})", reason, by)
+        return self.switch()
+
+    def switch(self) -> dict[str, Any]:
+        since = self.gate.since_ns
+        return {
+            "on": not self.gate.is_open,
+            "reason": self.gate.reason,
+            "by": self.gate.by,
+            "since": to_ist(since).isoformat() if since else None,
+        }
+
+    def status(self) -> dict[str, Any]:
+        return status_of(
+            settings=self.settings,
+            state=self.state,
+            started_ns=self.started_ns,
+            kill_switch=self.switch(),
+            line=self.line,
+            helpers=self.helpers,
+            counters=self.counters,
+            cores=self.opened.cores if self.opened is not None else None,
+        )
+
+    async def _serve(self, *, task_status: anyio.abc.TaskStatus[None]) -> None:
+        path, group = Path(self.settings.control.socket), self.settings.control.group
+        gauge = self.helpers["control"]
+        served = False
+
+        def started() -> None:
+            nonlocal served
+            if not served:
+                served = True
+                task_status.started()
+
+        await supervise(
+            "control",
+            lambda: control.serve(path, self._answer, group, started=started),
+            POLICIES["control"],
+            gauge,
+        )
+
+    async def _answer(self, request: dict[str, Any]) -> Any:
+        """One command from the control socket. ValueError is what the caller did wrong."""
+        self.helpers["control"].note()
+        by = str(request.get("by") or f"uid {request['uid']}")
+        match request.get("command"):
+            case "status":
+                return self.status()
+            case "kill_switch_on":
+                return {"kill_switch": await self.kill(str(request.get("reason") or "operator"), by)}
+            case "kill_switch_off":
+                if not request.get("reason"):
+                    raise ValueError("kill-switch off needs a reason")
+                return {"kill_switch": await self.rearm(str(request["reason"]), by)}
+            case "stop":
+                self.stop()
+                return {"pid": os.getpid()}
+            case unknown:
+                raise ValueError(f"unknown command {unknown!r}")
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The error that brought the others down: the first that means something to the operator."""
+    leaves: list[BaseException] = []
+
+    def collect(error: BaseException) -> None:
+        if isinstance(error, BaseExceptionGroup):
+            for inner in error.exceptions:
+                collect(inner)
+        else:
+            leaves.append(error)
+
+    collect(group)
+    for kind in (CannotStart, Fatal, Exception):
+        for leaf in leaves:
+            if isinstance(leaf, kind):
+                return leaf
+    return leaves[0]

@@ -1,0 +1,68 @@
+"""The line: the five inboxes, and the flow table turned into puts. Every event passes `carry` once."""
+
+from collections.abc import Awaitable, Callable
+from time import monotonic
+
+from alphapanda.events import TickBatch
+from alphapanda.live.edges import Inbox, Quiet
+from alphapanda.pipeline import FLOW, Keep, Stage
+
+Tap = Callable[[object], None]
+
+
+class Gauge:
+    """What `status` says of one stage."""
+
+    def __init__(self) -> None:
+        self.state = "starting"
+        self.restarts = 0
+        self.processed = 0
+        self.last_progress = monotonic()
+
+    def note(self) -> None:
+        self.processed += 1
+        self.last_progress = monotonic()
+
+
+class Line:
+    """`tap` sees every event before it is queued: the journal and the counters live there."""
+
+    def __init__(self, tap: Tap, *, capacity: int = 1024) -> None:
+        self.tap = tap
+        self.quiet = Quiet()
+        self.inboxes = {stage: Inbox(stage, self.quiet, capacity=capacity) for stage in Stage}
+        self.gauges = {stage: Gauge() for stage in Stage}
+        self._now: dict[type, list[Callable[..., None]]] = {}
+        self._wait: dict[type, list[Callable[..., Awaitable[None]]]] = {}
+        self._ticks: list[Inbox] = []
+        for edge in FLOW:
+            self._lay(edge.event, self.inboxes[edge.to], edge.keep)
+
+    def _lay(self, event: type, inbox: Inbox, keep: Keep) -> None:
+        match keep:
+            case Keep.LATEST:
+                self._ticks.append(inbox)
+            case Keep.ALL:
+                self._wait.setdefault(event, []).append(inbox.put_all)
+            case Keep.BOUNDED:
+                self._now.setdefault(event, []).append(inbox.put_bounded)
+            case Keep.CELL:
+                self._now.setdefault(event, []).append(inbox.put_cell)
+
+    async def carry(self, event: object) -> None:
+        """Tap an event and put it where the flow table says; waits only on an edge that keeps all."""
+        self.route(event)
+        for put in self._wait.get(type(event), ()):
+            await put(event)
+
+    def route(self, event: object) -> None:
+        """The same for an event with no edge that keeps all."""
+        self.tap(event)
+        for put in self._now.get(type(event), ()):
+            put(event)
+
+    def publish(self, batch: TickBatch, *, to_strategies: bool = True) -> None:
+        """Ticks to every stage that wants them; strategies see none while the kill switch is on."""
+        for inbox in self._ticks:
+            if to_strategies or inbox.name != Stage.STRATEGY:
+                inbox.put_latest(batch)

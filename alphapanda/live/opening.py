@@ -1,0 +1,148 @@
+"""From settings and journal to a line that is ready to trade: feed, cores, brokers, and the past put right.
+
+Start and restart are this one path. Paper's book comes from the journal: an order that rests there is
+restored, one that was prepared or sent but never rested is not found, at once.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import anyio
+import anyio.lowlevel
+from loguru import logger
+from msgspec import Struct
+from msgspec.structs import replace
+
+from alphapanda.config import Loaded
+from alphapanda.core.execution import TradingEngine
+from alphapanda.errors import CannotStart, DataError
+from alphapanda.events import (
+    Halt,
+    Order,
+    OrderClosed,
+    OrderStatus,
+    Report,
+    ReportKind,
+    TickBatch,
+    to_ist,
+)
+from alphapanda.live.options import Options
+from alphapanda.pipeline import Cores, Saved, build_cores
+from alphapanda.plan import market_of, plan_of
+from alphapanda.store import Recovered, Store
+from alphapanda.venues.contract import Broker, FiniteFeed
+from alphapanda.venues.instruments import InstrumentBook
+from alphapanda.venues.paper import PaperBroker
+from alphapanda.venues.replay import DataSet
+
+WARM_UP_ROWS = 2_000
+"""Rows shown to the strategies before the loop may look at anything else."""
+UNSETTLED = (OrderStatus.PREPARED, OrderStatus.SENT, OrderStatus.UNKNOWN)
+
+
+class Opened(Struct, frozen=True, kw_only=True):
+    """A line before its tasks start. `rows` goes on with the row after `taken`."""
+
+    cores: Cores
+    brokers: Mapping[str, Broker]
+    feed: FiniteFeed
+    rows: Iterator[TickBatch]
+    taken: int
+    halt: Halt | None
+
+    def ready_line(self) -> str:
+        brokers = ", ".join(self.brokers)
+        strategies = ", ".join(self.cores.strategy.hosted) or "none"
+        return f"brokers {brokers}; strategies {strategies}; from row {self.taken + 1}"
+
+
+async def open_line(loaded: Loaded, options: Options, store: Store) -> Opened:
+    """Everything between the store and the first tick. Raises CannotStart with what to do."""
+    recovered = store.recovered
+    if options.from_start and not recovered.empty:
+        raise CannotStart(f"--from-start needs an empty store, {store.path} has a journal; move it away")
+    book = InstrumentBook()
+    feed = _open_feed(loaded, book)
+    plan = plan_of(loaded, book, tag_seed=store.tag_seed, calendar=options.calendar)
+    plan = replace(plan, starting_cash=store.open_accounts(dict(plan.starting_cash)))
+    saved = _settled(recovered.saved, store)
+    cores = build_cores(plan, saved)
+    rows, taken = feed.batches(), _taken(feed, recovered)
+    if taken:
+        logger.info("{} rows were taken before: shown to the strategies as warm-up", taken)
+        await _warm_up(cores, rows, taken, recovered)
+    return Opened(
+        cores=cores,
+        brokers=_brokers(loaded, saved, recovered),
+        feed=feed,
+        rows=rows,
+        taken=taken,
+        halt=recovered.halt,
+    )
+
+
+def _taken(feed: FiniteFeed, recovered: Recovered) -> int:
+    return max((row for identity, row in recovered.taken.items() if feed.continues(identity)), default=0)
+
+
+def _open_feed(loaded: Loaded, book: InstrumentBook) -> FiniteFeed:
+    feed = loaded.settings.feed
+    if feed.source != "replay":
+        raise CannotStart(
+            f"feed.source: the {feed.source} feed is not available yet; use --feed replay --data PATH"
+        )
+    if not feed.replay.paths:
+        raise CannotStart("feed.replay.paths is empty: name price files there or with --data PATH")
+    try:
+        return DataSet(
+            feed.replay.paths, book, columns=feed.replay.columns, skip_bad_rows=feed.replay.skip_bad_rows
+        )
+    except DataError as error:
+        raise CannotStart(str(error)) from error
+
+
+def _settled(saved: Saved, store: Store) -> Saved:
+    """Orders that paper never took are not found; the journal hears of it first."""
+    engine = TradingEngine(saved.orders)
+    for order in saved.orders:
+        if order.status in UNSETTLED:
+            absent = Report(
+                order_id=order.order_id,
+                kind=ReportKind.ABSENT,
+                time_ns=order.updated_ns,
+                reason="not in the paper broker's book after a restart",
+            )
+            for event in engine.on(absent):
+                store.tap(event)
+                if isinstance(event, OrderClosed):
+                    logger.warning("order {} did not reach {}: not found", order.order_id, order.broker)
+    return replace(saved, orders=tuple(engine.order(order.order_id) for order in saved.orders))
+
+
+async def _warm_up(cores: Cores, rows: Iterator[TickBatch], taken: int, recovered: Recovered) -> None:
+    """Walk the rows that were taken: prices for all, windows for the strategies, nothing to trade on."""
+    blind = taken if recovered.halt is not None else recovered.blind_until
+    for batch in rows:
+        cores.risk.on(batch)
+        cores.portfolio.on(batch)
+        if batch.row > blind:
+            cores.strategy.warm_up(batch)
+        if batch.row % WARM_UP_ROWS == 0:
+            await anyio.lowlevel.checkpoint()
+        if batch.row >= taken:
+            logger.info("going on after row {} of {}", batch.row, to_ist(batch.time_ns).isoformat())
+            return
+
+
+def _brokers(loaded: Loaded, saved: Saved, recovered: Recovered) -> dict[str, Broker]:
+    resting = _resting(saved.orders, PaperBroker.name)
+    brokers: dict[str, Broker] = {}
+    for name in loaded.settings.active_brokers:
+        if name != PaperBroker.name:
+            raise CannotStart(f"active_brokers: the {name} broker is not available yet; use paper")
+        market = market_of(loaded.settings, resting, recovered.trades_made(name))
+        brokers[name] = PaperBroker(market)
+    return brokers
+
+
+def _resting(orders: Sequence[Order], broker: str) -> list[Order]:
+    return [order for order in orders if order.broker == broker and not order.status.ended]

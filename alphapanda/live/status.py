@@ -1,0 +1,110 @@
+"""What `status` says: the keys of the contract, gathered from the parts of a running daemon."""
+
+import os
+import time
+from collections.abc import Mapping
+from time import monotonic
+from typing import Any
+
+import alphapanda
+from alphapanda.config import Settings
+from alphapanda.core.money import to_paisa
+from alphapanda.core.portfolio import PortfolioManager, Standing
+from alphapanda.events import Money, to_ist
+from alphapanda.live.counters import Counters
+from alphapanda.live.line import Gauge, Line
+from alphapanda.pipeline import Cores
+
+
+def status_of(
+    *,
+    settings: Settings,
+    state: str,
+    started_ns: int,
+    kill_switch: Mapping[str, Any],
+    line: Line,
+    helpers: Mapping[str, Gauge],
+    counters: Counters,
+    cores: Cores | None,
+) -> dict[str, Any]:
+    """One JSON document; brokers and strategies are empty until recovery is done."""
+    halted = state == "running" and kill_switch["on"]
+    return {
+        "state": "halted" if halted else state,
+        "trading_enabled": not kill_switch["on"],
+        "kill_switch": dict(kill_switch),
+        "pid": os.getpid(),
+        "started_at": to_ist(started_ns).isoformat(),
+        "uptime_s": round((time.time_ns() - started_ns) / 1e9, 3),
+        "version": alphapanda.__version__,
+        "environment": settings.environment,
+        "stages": _stages(line, helpers),
+        "brokers": _brokers(cores) if cores else {},
+        "strategies": _strategies(cores) if cores else {},
+        "ticks": counters.ticks_summary(),
+        "latency_us": {
+            "tick_to_signal": counters.tick_to_signal.summary(),
+            "tick_to_order": counters.tick_to_order.summary(),
+        },
+        "redis": {"enabled": settings.redis.enabled, "connected": False, "dropped": 0},
+    }
+
+
+def _stages(line: Line, helpers: Mapping[str, Gauge]) -> dict[str, Any]:
+    stages = {}
+    for stage, gauge in line.gauges.items():
+        inbox = line.inboxes[stage]
+        queue = {"depth": len(inbox), "capacity": inbox.capacity, "folded": inbox.folded}
+        stages[stage.value] = _gauge(gauge) | {"queue": queue}
+    for name, gauge in helpers.items():
+        stages[name] = _gauge(gauge) | {"queue": {"depth": 0, "capacity": 0, "folded": 0}}
+    return stages
+
+
+def _gauge(gauge: Gauge) -> dict[str, Any]:
+    return {
+        "state": gauge.state,
+        "restarts": gauge.restarts,
+        "processed": gauge.processed,
+        "last_progress_s": round(monotonic() - gauge.last_progress, 3),
+    }
+
+
+def _brokers(cores: Cores) -> dict[str, Any]:
+    portfolio, positions = cores.portfolio, cores.portfolio.positions()
+    open_orders = cores.execution.open_orders()
+    return {
+        balance.broker: {
+            "connected": True,
+            "orders_open": sum(1 for order in open_orders if order.broker == balance.broker),
+            "orders_total": cores.execution.total(balance.broker),
+            "positions_open": _positions_open(portfolio, balance.broker),
+            **_figures(Standing(balance, positions)),
+        }
+        for balance in portfolio.balances()
+    }
+
+
+def _positions_open(portfolio: PortfolioManager, broker: str) -> int:
+    return sum(1 for p in portfolio.positions() if p.broker == broker and p.quantity)
+
+
+def _figures(standing: Standing) -> dict[str, float]:
+    return {
+        "cash": _number(standing.cash),
+        "equity": _number(standing.equity),
+        "realized_pnl": _number(standing.realized_pnl),
+        "unrealized_pnl": _number(standing.unrealized_pnl),
+        "charges": _number(standing.charges),
+    }
+
+
+def _number(amount: Money) -> float:
+    return float(to_paisa(amount))
+
+
+def _strategies(cores: Cores) -> dict[str, Any]:
+    return {
+        strategy_id: {"state": hosted.state, "signals": hosted.signals, "errors": hosted.errors}
+        for strategy_id, hosted in cores.strategy.hosted.items()
+    }

@@ -1,0 +1,175 @@
+"""The flow: which event goes to which stage, and how a full edge behaves. Both shells read this table.
+
+feed ──ticks──► strategy ──signal──► risk ──approved──► execution ──place/cancel──► broker
+                   ▲                  ▲                  │    ▲                       │
+                   │ refused          │                  │    └────── report ─────────┘
+                   │ order events     └── snapshot ── portfolio ◄── order events ──┘
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from enum import StrEnum
+from typing import NamedTuple
+
+from msgspec import Struct
+
+from alphapanda.core.execution import TradingEngine
+from alphapanda.core.portfolio import PortfolioManager
+from alphapanda.core.risk import RiskManager
+from alphapanda.core.rules import Rule
+from alphapanda.core.strategy import Strategy, StrategyRunner
+from alphapanda.events import (
+    Approved,
+    Fill,
+    Halt,
+    Instrument,
+    Money,
+    Order,
+    OrderClosed,
+    OrderFilled,
+    OrderOpened,
+    OrderUpdated,
+    Refused,
+    Report,
+    Resume,
+    Snapshot,
+    TickBatch,
+    Timer,
+    TradingSignal,
+)
+
+
+class Stage(StrEnum):
+    """The five stages of the line, in the order of the flow."""
+
+    FEED = "feed"
+    STRATEGY = "strategy"
+    RISK = "risk"
+    EXECUTION = "execution"
+    PORTFOLIO = "portfolio"
+
+
+class Keep(StrEnum):
+    """What an edge does when it is full."""
+
+    LATEST = "latest"
+    """Fold: the newest tick per instrument replaces the older one, and is counted. Never blocks."""
+    ALL = "all"
+    """The producer waits: back-pressure."""
+    BOUNDED = "bounded"
+    """Bounded by construction (open orders, unanswered signals); an overflow is Fatal. Never blocks."""
+    CELL = "cell"
+    """One value, overwritten. The only keep rule of an edge that runs upstream into a waiting stage."""
+
+
+class Edge(NamedTuple):
+    event: type
+    to: Stage
+    keep: Keep
+
+
+FLOW: tuple[Edge, ...] = (
+    Edge(TickBatch, Stage.RISK, Keep.LATEST),
+    Edge(TickBatch, Stage.PORTFOLIO, Keep.LATEST),
+    Edge(TickBatch, Stage.STRATEGY, Keep.LATEST),
+    Edge(Timer, Stage.STRATEGY, Keep.BOUNDED),
+    Edge(TradingSignal, Stage.RISK, Keep.ALL),
+    Edge(Approved, Stage.EXECUTION, Keep.ALL),
+    Edge(Refused, Stage.STRATEGY, Keep.BOUNDED),
+    Edge(Report, Stage.EXECUTION, Keep.BOUNDED),
+    Edge(OrderOpened, Stage.PORTFOLIO, Keep.BOUNDED),
+    Edge(OrderUpdated, Stage.PORTFOLIO, Keep.BOUNDED),
+    Edge(OrderFilled, Stage.PORTFOLIO, Keep.BOUNDED),
+    Edge(OrderClosed, Stage.PORTFOLIO, Keep.BOUNDED),
+    Edge(OrderOpened, Stage.STRATEGY, Keep.BOUNDED),
+    Edge(OrderUpdated, Stage.STRATEGY, Keep.BOUNDED),
+    Edge(OrderFilled, Stage.STRATEGY, Keep.BOUNDED),
+    Edge(OrderClosed, Stage.STRATEGY, Keep.BOUNDED),
+    Edge(Snapshot, Stage.RISK, Keep.CELL),
+    Edge(Halt, Stage.STRATEGY, Keep.BOUNDED),
+    Edge(Halt, Stage.RISK, Keep.BOUNDED),
+    Edge(Halt, Stage.EXECUTION, Keep.BOUNDED),
+    Edge(Resume, Stage.STRATEGY, Keep.BOUNDED),
+    Edge(Resume, Stage.RISK, Keep.BOUNDED),
+    Edge(Resume, Stage.EXECUTION, Keep.BOUNDED),
+)
+"""Every event that crosses, and to whom. `PlaceOrder` and `CancelOrder` cross no queue: the execution shell
+performs them at once. `Booked`, `Marked` and `StrategyFailed` end in the journal and the log."""
+
+
+def targets(event: type) -> tuple[Stage, ...]:
+    return tuple(edge.to for edge in FLOW if edge.event is event)
+
+
+class Saved(Struct, frozen=True, kw_only=True):
+    """What a start knows of the past: nothing, or what the journal says. Oldest first."""
+
+    orders: Sequence[Order] = ()
+    fills: Sequence[Fill] = ()
+    marks: Mapping[int, Money] = {}
+    signals_made: int = 0
+    halted: bool = False
+
+
+class Plan(Struct, frozen=True, kw_only=True):
+    """What the cores are built from: the settings, already resolved to objects."""
+
+    strategies: Sequence[Strategy]
+    rules: Sequence[Rule]
+    starting_cash: Mapping[str, Money]
+    products: Mapping[str, str]
+    tag_seed: str
+    instruments: Sequence[Instrument] = ()
+    may_trade: Callable[[int], bool] | None = None
+
+
+class Cores(NamedTuple):
+    strategy: StrategyRunner
+    risk: RiskManager
+    execution: TradingEngine
+    portfolio: PortfolioManager
+
+
+def build_cores(plan: Plan, saved: Saved | None = None) -> Cores:
+    """New cores from settings and the past. Start and restart are this one function."""
+    past = saved or Saved()
+    live = [order for order in past.orders if not order.status.ended]
+    portfolio = PortfolioManager(plan.starting_cash, fills=past.fills, orders=past.orders, marks=past.marks)
+    books = portfolio.books()
+    return Cores(
+        strategy=StrategyRunner(
+            plan.strategies,
+            signals_made=past.signals_made,
+            positions=_viewed_positions(plan.strategies, portfolio),
+            orders=live,
+            instruments=plan.instruments,
+            halted=past.halted,
+        ),
+        risk=RiskManager(
+            plan.rules,
+            plan.products,
+            tag_seed=plan.tag_seed,
+            instruments=plan.instruments,
+            may_trade=plan.may_trade,
+            past=past.orders,
+            books=books,
+            halted=past.halted,
+        ),
+        execution=TradingEngine(
+            past.orders, ((fill.broker, fill.trade_id) for fill in past.fills), halted=past.halted
+        ),
+        portfolio=portfolio,
+    )
+
+
+def _viewed_positions(
+    strategies: Sequence[Strategy], portfolio: PortfolioManager
+) -> dict[str, dict[int, int]]:
+    """Each strategy's positions at the first of its brokers."""
+    viewed: dict[str, dict[int, int]] = {}
+    books = portfolio.books()
+    for strategy in strategies:
+        held = books[strategy.brokers[0]].positions.items()
+        viewed[strategy.strategy_id] = {
+            token: quantity for (owner, token), quantity in held if owner == strategy.strategy_id
+        }
+    return viewed

@@ -1,0 +1,163 @@
+"""Events as flat rows: one shape for the store's columns, for `--json` and for tables.
+
+Money is decimal text here (exact), times are nanoseconds in columns that end in `_ns`. `for_people` turns a
+row into what users and scripts are promised: numbers rounded to the paisa, ISO 8601 times in IST.
+"""
+
+from typing import Any
+
+from alphapanda.core.money import to_paisa
+from alphapanda.core.portfolio import Standing
+from alphapanda.events import (
+    Approved,
+    Balance,
+    Fill,
+    Instrument,
+    Money,
+    Order,
+    Position,
+    Refused,
+    TradingSignal,
+    Verdict,
+    to_ist,
+)
+
+Row = dict[str, Any]
+
+MONEY = frozenset(
+    {
+        "price",
+        "average_price",
+        "last_price",
+        "charges",
+        "realized_pnl",
+        "unrealized_pnl",
+        "starting_cash",
+        "cash",
+        "equity",
+    }
+)
+AVERAGE_PLACES = Money("0.0001")
+
+
+def text(amount: Money | None) -> str | None:
+    return None if amount is None else format(amount, "f")
+
+
+def order_row(order: Order) -> Row:
+    average = order.average_price
+    return {
+        "order_id": order.order_id,
+        "tag": order.tag,
+        "broker": order.broker,
+        "broker_order_id": order.broker_order_id,
+        "strategy_id": order.strategy_id,
+        "instrument_token": order.instrument.instrument_token,
+        "tradingsymbol": order.instrument.tradingsymbol,
+        "exchange": order.instrument.exchange,
+        "transaction_type": order.transaction_type.value,
+        "order_type": order.order_type.value,
+        "product": order.product,
+        "quantity": order.quantity,
+        "filled_quantity": order.filled_quantity,
+        "price": text(order.price),
+        "average_price": None if average is None else text(average.quantize(AVERAGE_PLACES)),
+        "status": order.status.value,
+        "reason": order.reason,
+        "created_ns": order.created_ns,
+        "updated_ns": order.updated_ns,
+    }
+
+
+def trade_row(fill: Fill) -> Row:
+    return {
+        "trade_id": fill.trade_id,
+        "order_id": fill.order_id,
+        "broker": fill.broker,
+        "strategy_id": fill.strategy_id,
+        "tradingsymbol": fill.instrument.tradingsymbol,
+        "transaction_type": fill.transaction_type.value,
+        "quantity": fill.quantity,
+        "price": text(fill.price),
+        "charges": text(fill.charges),
+        "traded_ns": fill.traded_ns,
+    }
+
+
+def position_row(position: Position) -> Row:
+    return {
+        "broker": position.broker,
+        "strategy_id": position.strategy_id,
+        "tradingsymbol": position.instrument.tradingsymbol,
+        "exchange": position.instrument.exchange,
+        "product": position.product,
+        "quantity": position.quantity,
+        "average_price": text(position.average_price.quantize(AVERAGE_PLACES)),
+        "last_price": text(position.last_price),
+        "realized_pnl": text(position.realized_pnl),
+        "unrealized_pnl": text(position.unrealized_pnl),
+    }
+
+
+def balance_row(balance: Balance) -> Row:
+    return {
+        "broker": balance.broker,
+        "starting_cash": text(balance.starting_cash),
+        "cash": text(balance.cash),
+        "realized_pnl": text(balance.realized_pnl),
+        "charges": text(balance.charges),
+    }
+
+
+def standing_row(standing: Standing) -> Row:
+    return {
+        "starting_cash": text(standing.starting_cash),
+        "cash": text(standing.cash),
+        "equity": text(standing.equity),
+        "realized_pnl": text(standing.realized_pnl),
+        "unrealized_pnl": text(standing.unrealized_pnl),
+        "charges": text(standing.charges),
+    }
+
+
+def signal_row(verdict: Approved | Refused) -> Row:
+    """One signal at one broker."""
+    if isinstance(verdict, Approved):
+        order = verdict.order
+        return _signal(verdict.signal, order.broker, order.instrument, order.quantity) | {
+            "verdict": Verdict.APPROVED.value,
+            "rule": None,
+            "reason": verdict.signal.reason,
+        }
+    return _signal(verdict.signal, verdict.broker, verdict.instrument, verdict.quantity) | {
+        "verdict": verdict.verdict.value,
+        "rule": verdict.rule,
+        "reason": verdict.why,
+    }
+
+
+def _signal(signal: TradingSignal, broker: str, instrument: Instrument | None, quantity: int) -> Row:
+    """An instrument that was never listed is named by its token."""
+    return {
+        "signal_id": signal.signal_id,
+        "strategy_id": signal.strategy_id,
+        "broker": broker,
+        "tradingsymbol": instrument.tradingsymbol if instrument else str(signal.instrument_token),
+        "transaction_type": signal.transaction_type.value,
+        "quantity": quantity,
+        "at_ns": signal.time_ns,
+    }
+
+
+def for_people(row: Row) -> Row:
+    """Money as a number of whole paise, `traded_ns` as `traded_at` in ISO 8601 with +05:30."""
+    shown: Row = {}
+    for name, value in row.items():
+        if name.endswith("_ns"):
+            key = "at" if name == "at_ns" else name.removesuffix("_ns") + "_at"
+            shown[key] = to_ist(value).isoformat()
+        elif name in MONEY and value is not None:
+            shown[name] = float(to_paisa(Money(value)))
+        else:
+            shown[name] = value
+    return shown

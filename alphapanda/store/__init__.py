@@ -1,0 +1,6 @@
+"""The door to SQLite: an append-only journal is the truth, the tables beside it are rebuilt from it."""
+
+from alphapanda.store.recovery import Recovered
+from alphapanda.store.store import Store, StoreFailed
+
+__all__ = ["Recovered", "Store", "StoreFailed"]

@@ -1,0 +1,141 @@
+"""The store without its daemon: short reads for the command, and the kill switch of a stopped daemon."""
+
+import os
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import date, datetime, timedelta
+from pathlib import Path
+
+from alphapanda.core.portfolio import Standing
+from alphapanda.errors import CannotStart, Fatal
+from alphapanda.events import IST, Balance, Halt, Instrument, Money, Position, Resume, to_ns
+from alphapanda.rows import Row
+from alphapanda.store import journal, lock, schema
+
+ORDERED = {
+    "orders": "rowid",
+    "trades": "rowid",
+    "positions": "broker, strategy_id, exchange, tradingsymbol, product",
+    "signals": "rowid",
+}
+DATED = {"orders": "created_ns", "trades": "traded_ns", "signals": "at_ns"}
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[sqlite3.Connection]:
+    """A short read-only look; a store that does not exist yet reads as empty."""
+    if not path.exists():
+        with closing(sqlite3.connect(":memory:")) as empty:
+            schema.prepare(empty, str(path))
+            yield empty
+        return
+    try:
+        with closing(sqlite3.connect(f"file:{_quoted(path)}?mode=ro", uri=True, timeout=2)) as connection:
+            yield connection
+    except sqlite3.Error as error:
+        raise Fatal(f"store {path} cannot be read: {error}") from error
+
+
+def _quoted(path: Path) -> str:
+    return str(path.resolve()).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+
+
+def rows(
+    path: Path,
+    table: str,
+    *,
+    broker: str | None = None,
+    strategy: str | None = None,
+    day: date | None = None,
+    limit: int | None = None,
+) -> list[Row]:
+    """The rows of a projection, oldest first; with `limit`, the newest so many."""
+    wheres, values = ["1"], []
+    for column, wanted in (("broker", broker), ("strategy_id", strategy)):
+        if wanted is not None:
+            wheres.append(f"{column} = ?")
+            values.append(wanted)
+    if day is not None and table in DATED:
+        start, end = _day(day)
+        wheres.append(f"{DATED[table]} BETWEEN {start} AND {end}")
+    sql = f"SELECT * FROM {table} WHERE {' AND '.join(wheres)} ORDER BY {ORDERED[table]}"  # noqa: S608
+    with reading(path) as connection:
+        connection.row_factory = sqlite3.Row
+        found = [dict(row) for row in connection.execute(sql, values)]
+    return found if limit is None else found[-limit:] if limit else []
+
+
+def _day(day: date) -> tuple[int, int]:
+    start = datetime(day.year, day.month, day.day, tzinfo=IST)
+    return to_ns(start), to_ns(start + timedelta(days=1)) - 1
+
+
+def standings(path: Path) -> list[Standing]:
+    """Every broker's figures, from what the last commit says."""
+    with reading(path) as connection:
+        balances = connection.execute(
+            "SELECT broker, starting_cash, cash, realized_pnl, charges FROM balances ORDER BY broker"
+        ).fetchall()
+        held = connection.execute("SELECT broker, quantity, last_price FROM positions").fetchall()
+    positions = [_valued(*row) for row in held]
+    return [
+        Standing(
+            Balance(
+                broker=broker,
+                starting_cash=Money(starting),
+                cash=Money(cash),
+                realized_pnl=Money(realized),
+                charges=Money(charges),
+            ),
+            positions,
+        )
+        for broker, starting, cash, realized, charges in balances
+    ]
+
+
+def _valued(broker: str, quantity: int, last_price: str) -> Position:
+    """Only what a standing needs of a position."""
+    return Position(
+        broker=broker,
+        strategy_id="",
+        instrument=Instrument(0, "", ""),
+        product="",
+        quantity=quantity,
+        average_price=Money(0),
+        last_price=Money(last_price),
+        realized_pnl=Money(0),
+        unrealized_pnl=Money(0),
+    )
+
+
+def kill_switch(path: Path) -> Row:
+    """{is_on, reason, by_whom, since_ns}; off when it was never touched."""
+    with reading(path) as connection:
+        connection.row_factory = sqlite3.Row
+        row = connection.execute("SELECT is_on, reason, by_whom, since_ns FROM kill_switch").fetchone()
+    return dict(row) if row else {"is_on": 0, "reason": "", "by_whom": "", "since_ns": 0}
+
+
+def progress(path: Path) -> int:
+    """The last row walked of the newest finite feed; a resume starts after it."""
+    with reading(path) as connection:
+        row = connection.execute("SELECT taken FROM progress ORDER BY time_ns DESC LIMIT 1").fetchone()
+    return row[0] if row else 0
+
+
+def switch(path: Path, *, on: bool, reason: str, by: str) -> None:
+    """Flip the kill switch of a daemon that is not running. Raises CannotStart when one is."""
+    held = lock.take(path)
+    try:
+        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+            schema.prepare(connection, str(path))
+            event = (
+                Halt(reason, by, time.time_ns()) if on else Resume(reason, by, time.time_ns(), progress(path))
+            )
+            journal.Journal(connection).append([(time.time_ns(), event)])
+    except sqlite3.Error as error:
+        raise CannotStart(f"store {path} cannot be written: {error}; check storage.path") from error
+    finally:
+        os.close(held)

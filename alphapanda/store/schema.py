@@ -1,0 +1,161 @@
+"""The tables, by version. Migrations only go forward; an older program refuses a newer store.
+
+`journal` is append-only and each row's hash covers the row before, so a lost or changed row is noticed. All
+other tables are projections of it. Money is decimal text, times are nanoseconds since 1970 (UTC).
+"""
+
+import sqlite3
+
+from alphapanda.errors import CannotStart
+
+APPLICATION_ID = 0x41_50_4E_44  # "APND"
+
+VERSION_1 = """
+CREATE TABLE meta (
+    key TEXT PRIMARY KEY,
+    value TEXT NOT NULL
+) STRICT;
+CREATE TABLE journal (
+    seq INTEGER PRIMARY KEY,
+    at_ns INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    body TEXT NOT NULL,
+    hash BLOB NOT NULL
+) STRICT;
+CREATE TABLE orders (
+    order_id TEXT PRIMARY KEY,
+    tag TEXT NOT NULL UNIQUE,
+    broker TEXT NOT NULL,
+    broker_order_id TEXT,
+    strategy_id TEXT NOT NULL,
+    instrument_token INTEGER NOT NULL,
+    tradingsymbol TEXT NOT NULL,
+    exchange TEXT NOT NULL,
+    transaction_type TEXT NOT NULL,
+    order_type TEXT NOT NULL,
+    product TEXT NOT NULL,
+    quantity INTEGER NOT NULL,
+    filled_quantity INTEGER NOT NULL,
+    price TEXT,
+    average_price TEXT,
+    status TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    created_ns INTEGER NOT NULL,
+    updated_ns INTEGER NOT NULL
+) STRICT;
+CREATE TABLE trades (
+    trade_id TEXT NOT NULL,
+    order_id TEXT NOT NULL REFERENCES orders (order_id),
+    broker TEXT NOT NULL,
+    strategy_id TEXT NOT NULL,
+    tradingsymbol TEXT NOT NULL,
+    transaction_type TEXT NOT NULL,
+    quantity INTEGER NOT NULL,
+    price TEXT NOT NULL,
+    charges TEXT NOT NULL,
+    traded_ns INTEGER NOT NULL,
+    PRIMARY KEY (broker, trade_id)
+) STRICT;
+CREATE TABLE positions (
+    broker TEXT NOT NULL,
+    strategy_id TEXT NOT NULL,
+    tradingsymbol TEXT NOT NULL,
+    exchange TEXT NOT NULL,
+    product TEXT NOT NULL,
+    quantity INTEGER NOT NULL,
+    average_price TEXT NOT NULL,
+    last_price TEXT NOT NULL,
+    realized_pnl TEXT NOT NULL,
+    unrealized_pnl TEXT NOT NULL,
+    PRIMARY KEY (broker, strategy_id, exchange, tradingsymbol, product)
+) STRICT;
+CREATE TABLE balances (
+    broker TEXT PRIMARY KEY,
+    starting_cash TEXT NOT NULL,
+    cash TEXT NOT NULL,
+    realized_pnl TEXT NOT NULL,
+    charges TEXT NOT NULL
+) STRICT;
+CREATE TABLE ledger (
+    entry INTEGER PRIMARY KEY,
+    broker TEXT NOT NULL,
+    at_ns INTEGER NOT NULL,
+    reason TEXT NOT NULL,
+    trade_id TEXT,
+    amount TEXT NOT NULL
+) STRICT;
+CREATE TABLE signals (
+    signal_id TEXT NOT NULL,
+    strategy_id TEXT NOT NULL,
+    broker TEXT NOT NULL,
+    tradingsymbol TEXT NOT NULL,
+    transaction_type TEXT NOT NULL,
+    quantity INTEGER NOT NULL,
+    verdict TEXT NOT NULL,
+    rule TEXT,
+    reason TEXT NOT NULL,
+    at_ns INTEGER NOT NULL,
+    PRIMARY KEY (signal_id, broker)
+) STRICT;
+CREATE TABLE kill_switch (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    is_on INTEGER NOT NULL,
+    reason TEXT NOT NULL,
+    by_whom TEXT NOT NULL,
+    since_ns INTEGER NOT NULL
+) STRICT;
+CREATE TABLE progress (
+    feed TEXT PRIMARY KEY,
+    taken INTEGER NOT NULL,
+    time_ns INTEGER NOT NULL
+) STRICT;
+"""
+
+MIGRATIONS = (VERSION_1,)
+PROJECTIONS = (
+    "trades",
+    "orders",
+    "positions",
+    "balances",
+    "ledger",
+    "signals",
+    "kill_switch",
+    "progress",
+)
+
+
+def prepare(connection: sqlite3.Connection, path: str) -> None:
+    """Pragmas, identity, integrity and migrations of the one writing connection."""
+    connection.execute("PRAGMA busy_timeout = 2000")
+    version = _version(connection, path)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute("PRAGMA trusted_schema = OFF")
+    connection.execute("PRAGMA cell_size_check = ON")
+    connection.execute("PRAGMA mmap_size = 0")
+    for number, script in enumerate(MIGRATIONS[version:], version + 1):
+        _migrate(connection, script, number)
+
+
+def _version(connection: sqlite3.Connection, path: str) -> int:
+    application_id = int(connection.execute("PRAGMA application_id").fetchone()[0])
+    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    empty = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
+    if not empty and application_id != APPLICATION_ID:
+        raise CannotStart(f"{path} is a database of another program; set storage.path to another file")
+    if version > len(MIGRATIONS):
+        raise CannotStart(
+            f"{path} has schema version {version}, this program knows {len(MIGRATIONS)}; upgrade alphapanda"
+        )
+    check = connection.execute("PRAGMA quick_check").fetchone()[0]
+    if check != "ok":
+        raise CannotStart(f"{path} is damaged ({check}); restore a backup, the file is left as it is")
+    return version
+
+
+def _migrate(connection: sqlite3.Connection, script: str, number: int) -> None:
+    connection.executescript(
+        f"BEGIN IMMEDIATE; {script} PRAGMA application_id = {APPLICATION_ID};"
+        f" PRAGMA user_version = {number}; COMMIT;"
+    )

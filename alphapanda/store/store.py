@@ -1,0 +1,178 @@
+"""The store of a running daemon: one connection, one writer task, one lock file.
+
+Stages tap events synchronously; the writer commits whatever is pending, in the order tapped, in one
+transaction. So the file always holds a prefix of what happened. `commit` returns when everything tapped so
+far is durable: the order path awaits it before a byte leaves. A failed commit is ambiguous, so it is not
+tried again: the store raises for ever after, and the daemon leaves to recover.
+"""
+
+import asyncio
+import os
+import secrets
+import sqlite3
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import aiosqlite
+
+from alphapanda.errors import CannotStart, Fatal
+from alphapanda.events import AccountOpened, Money, RowTaken
+from alphapanda.store import journal, lock, schema
+from alphapanda.store.projections import PROJECTION
+from alphapanda.store.recovery import Recovered, fold
+
+LINGER_S = 0.01
+"""How long an event that nobody waits for may wait for company before it is committed."""
+PROGRESS_S = 1.0
+"""How often the last row walked is written down when nothing else is."""
+ALPHABET = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
+
+
+class StoreFailed(Fatal):
+    """A commit failed: what it held may or may not be there."""
+
+
+class Store:
+    """Use `async with Store.open(path)`, run `run` as a task, `tap` events, `commit` to be sure."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.recovered: Recovered
+        self.tag_seed = ""
+        self.commits = 0
+        self._lock: int | None = None
+        self._database: aiosqlite.Connection | None = None
+        self._journal: journal.Journal
+        self._pending: list[journal.Record] = []
+        self._waiters: list[asyncio.Future[None]] = []
+        self._wake = asyncio.Event()
+        self._urgent = asyncio.Event()
+        self._mark: RowTaken | None = None
+        self._marked_at = 0.0
+        self._failure: StoreFailed | None = None
+
+    async def __aenter__(self) -> Self:
+        self._lock = lock.take(self.path)
+        try:
+            self._database = await aiosqlite.connect(self.path, isolation_level=None)
+            await self._in_thread(self._prepare)
+        except (OSError, sqlite3.Error) as error:
+            await self._close()
+            raise CannotStart(f"store {self.path} cannot be opened: {error}; check storage.path") from error
+        except BaseException:
+            await self._close()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._close()
+
+    async def _close(self) -> None:
+        if self._database is not None:
+            await self._database.close()
+            self._database = None
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    async def _in_thread(self, work: Any, *args: object) -> Any:
+        """One hop to the connection's thread for a transaction; each public call would take one."""
+        if self._database is None:
+            raise StoreFailed(f"store {self.path} is closed")
+        return await self._database._execute(work, *args)  # type: ignore[no-untyped-call]  # noqa: SLF001
+
+    def _prepare(self) -> None:
+        connection: sqlite3.Connection = self._database._conn  # type: ignore[union-attr]  # noqa: SLF001
+        schema.prepare(connection, str(self.path))
+        self.recovered = fold(event for _, event in journal.read(connection))
+        self._journal = journal.Journal(connection)
+        self.tag_seed = _tag_seed(connection)
+
+    def open_accounts(self, starting_cash: dict[str, Money]) -> dict[str, Money]:
+        """Give each new broker its opening entry; what the ledger already says wins over the settings."""
+        known = self.recovered.starting_cash
+        for broker, cash in starting_cash.items():
+            if broker not in known:
+                self.tap(AccountOpened(broker, cash))
+        return {broker: known.get(broker, cash) for broker, cash in starting_cash.items()}
+
+    def tap(self, event: object) -> None:
+        """Keep an event for the next commit. What the journal does not keep is ignored."""
+        if type(event) in PROJECTION:
+            self._pending.append((time.time_ns(), event))
+            self._wake.set()
+
+    def mark(self, feed: str, row: int, time_ns: int) -> None:
+        """A turn has ended. Written with the next commit, which holds all that the turn caused."""
+        self._mark = RowTaken(feed, row, time_ns)
+        if self._pending or time.monotonic() - self._marked_at > PROGRESS_S:
+            self._wake.set()
+
+    async def commit(self) -> None:
+        """Wait until everything tapped so far is durable."""
+        if self._failure is not None:
+            raise self._failure
+        if not self._pending and not self._waiters and self._mark is None:
+            return
+        waiter = asyncio.get_running_loop().create_future()
+        self._waiters.append(waiter)
+        self._wake.set()
+        self._urgent.set()
+        await waiter
+
+    async def run(self) -> None:
+        """The writer task: commits what is pending until cancelled."""
+        while True:
+            await self._wake.wait()
+            if not self._waiters:
+                await self._linger()
+            await self._write()
+
+    async def _linger(self) -> None:
+        try:
+            async with asyncio.timeout(LINGER_S):
+                await self._urgent.wait()
+        except TimeoutError:
+            pass
+
+    async def _write(self) -> None:
+        self._wake.clear()
+        self._urgent.clear()
+        records, self._pending = self._pending, []
+        waiters, self._waiters = self._waiters, []
+        if self._mark is not None:
+            records.append((time.time_ns(), self._mark))
+            self._mark, self._marked_at = None, time.monotonic()
+        try:
+            if records:
+                await self._in_thread(self._journal.append, records)
+                self.commits += 1
+        except sqlite3.Error as error:
+            self._failure = StoreFailed(f"store {self.path}: commit failed: {error}; nothing more is sent")
+            _resolve(waiters, self._failure)
+            raise self._failure from error
+        except asyncio.CancelledError:
+            _resolve(waiters, StoreFailed(f"store {self.path}: the writer was stopped"))
+            raise
+        _resolve(waiters, None)
+
+
+def _resolve(waiters: Sequence[asyncio.Future[None]], failure: StoreFailed | None) -> None:
+    for waiter in waiters:
+        if not waiter.done():
+            if failure is None:
+                waiter.set_result(None)
+            else:
+                waiter.set_exception(failure)
+
+
+def _tag_seed(connection: sqlite3.Connection) -> str:
+    """Ten characters that make this store's order tags unlike any other store's."""
+    row = connection.execute("SELECT value FROM meta WHERE key = 'tag_seed'").fetchone()
+    if row is not None:
+        return str(row[0])
+    seed = "AP" + "".join(secrets.choice(ALPHABET) for _ in range(8))
+    connection.execute("INSERT INTO meta (key, value) VALUES ('tag_seed', ?)", (seed,))
+    return seed

@@ -1,0 +1,1 @@
+"""Strategies, one file each. They import `alphapanda.core.strategy` and `alphapanda.events`, nothing else."""
