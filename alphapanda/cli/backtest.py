@@ -33,7 +33,7 @@ def backtest(
     Example: alphapanda backtest --data prices/ --strategy momentum_1
     """
     from alphapanda.backtest import run_backtest  # noqa: PLC0415
-    from alphapanda.live.logs import log_to_terminal  # noqa: PLC0415
+    from alphapanda.live.logs import start_logging  # noqa: PLC0415
     from alphapanda.venues.instruments import InstrumentBook  # noqa: PLC0415
     from alphapanda.venues.replay import DataSet  # noqa: PLC0415
 
@@ -44,7 +44,7 @@ def backtest(
     book = InstrumentBook()
     dataset = DataSet(replay.paths, book, columns=replay.columns, skip_bad_rows=replay.skip_bad_rows)
     with progress_bar("backtest") as bar:
-        log_to_terminal(loaded.settings.logging.level, bar.write)
+        start_logging(loaded.settings.logging, bar.write)
         result = run_backtest(
             loaded,
             dataset,

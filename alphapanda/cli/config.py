@@ -2,12 +2,14 @@
 
 # ruff: noqa: PLC0415 - imports wait inside the functions so that `alphapanda -h` does not
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from alphapanda.cli.context import context_of
+from alphapanda.cli.output import WIDTH, print_json, say
 
 if TYPE_CHECKING:  # for the same reason
     from alphapanda.config import Loaded
@@ -17,8 +19,6 @@ app = typer.Typer(
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-WIDTH = 100
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 
@@ -42,7 +42,7 @@ def init(
         raise ConfigError(f"{path} exists already; name another file or replace it with --force") from None
     except OSError as error:
         raise ConfigError(f"{path} cannot be written: {error.strerror}; name another file") from None
-    typer.echo(f"Wrote {path}. Next: alphapanda config check")
+    say(f"Wrote {path}. Next: alphapanda config check")
 
 
 @app.command()
@@ -53,16 +53,16 @@ def check(ctx: typer.Context, *, as_json: Json = False) -> None:
     """
     from alphapanda.plan import check_strategies
 
-    loaded = _load(ctx)
+    loaded = context_of(ctx).load()
     check_strategies(loaded)
     files = [str(path) for path in loaded.files]
     brokers = list(loaded.settings.active_brokers)
     strategies = [entry.id for entry in loaded.settings.strategies if entry.enabled]
     if as_json:
-        _print_json({"ok": True, "files": files, "brokers": brokers, "strategies": strategies})
+        print_json({"ok": True, "files": files, "brokers": brokers, "strategies": strategies})
     else:
-        typer.echo(f"No mistakes in {' and '.join(files)}.")
-        typer.echo(f"Brokers: {_text(brokers)}. Strategies: {_text(strategies) or 'none'}.")
+        say(f"No mistakes in {' and '.join(files)}.")
+        say(f"Brokers: {_text(brokers)}. Strategies: {_text(strategies) or 'none'}.")
 
 
 @app.command()
@@ -71,25 +71,20 @@ def show(ctx: typer.Context, *, as_json: Json = False) -> None:
 
     Example: alphapanda config show --json
     """
-    loaded = _load(ctx)
+    loaded = context_of(ctx).load()
     if as_json:
         keys = {name: {"value": value, "origin": origin} for name, value, origin in loaded.rows()}
         files = [str(path) for path in loaded.files]
-        _print_json({"folder": str(loaded.folder), "files": files, "keys": keys})
+        print_json(_numbers({"folder": str(loaded.folder), "files": files, "keys": keys}))
     else:
         _print_table(loaded)
 
 
-def _load(ctx: typer.Context) -> "Loaded":
-    from alphapanda.config import load
-
-    return load(ctx.obj.config, env=ctx.obj.env)
-
-
-def _print_json(document: dict[str, Any]) -> None:
+def _numbers(document: dict[str, Any]) -> Any:
+    """The document as JSON in which money is a number."""
     import msgspec
 
-    typer.echo(msgspec.json.Encoder(decimal_format="number").encode(document))
+    return msgspec.Raw(msgspec.json.Encoder(decimal_format="number").encode(document))
 
 
 def _print_table(loaded: "Loaded") -> None:
@@ -98,8 +93,10 @@ def _print_table(loaded: "Loaded") -> None:
     from rich.table import Table
     from rich.text import Text
 
-    console = Console(width=None if sys.stdout.isatty() else WIDTH)
-    table = Table(box=SIMPLE_HEAD)
+    console = Console()
+    if not console.is_terminal:
+        console.width = WIDTH
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("Key", no_wrap=True)
     table.add_column("Value", overflow="fold")
     table.add_column("From", overflow="fold", min_width=22)

@@ -55,7 +55,9 @@ def speed_of(text: str) -> float | None:
 
 def run(
     ctx: typer.Context,
-    feed: Annotated[str | None, typer.Option("--feed", help="simulated, replay or zerodha.")] = None,
+    feed: Annotated[
+        str | None, typer.Option("--feed", help="simulated, replay or zerodha; --data alone means replay.")
+    ] = None,
     data: Data = None,
     speed: Annotated[
         str | None, typer.Option("--speed", help="Times the market's clock, such as 60, or max (replay).")
@@ -75,18 +77,18 @@ def run(
     import anyio  # noqa: PLC0415
 
     from alphapanda.live.daemon import Daemon  # noqa: PLC0415
-    from alphapanda.live.logs import log_to_terminal  # noqa: PLC0415
+    from alphapanda.live.logs import start_logging  # noqa: PLC0415
     from alphapanda.live.options import Options  # noqa: PLC0415
 
     overrides = data_overrides(data, columns, skip_bad_rows)
-    if feed:
-        overrides["feed.source"] = feed
+    if feed or data:
+        overrides["feed.source"] = feed or "replay"
     if speed is not None:
         overrides["feed.replay.speed"] = speed_of(speed) or "max"
     loaded = context_of(ctx).load(overrides)
     pace = loaded.settings.feed.replay.speed
     with progress_bar("replay") as bar:
-        log_to_terminal(loaded.settings.logging.level, bar.write)
+        start_logging(loaded.settings.logging, bar.write)
         options = Options(
             speed=None if pace == "max" else float(pace),
             until_end=until_end,

@@ -8,7 +8,7 @@ from alphapanda.config.keys import KEYS, Key
 from alphapanda.config.loading import Loaded, load
 from alphapanda.config.masking import MASK, masked
 from alphapanda.config.mistakes import ConfigError
-from alphapanda.config.settings import Settings, StrategySettings, rules_of
+from alphapanda.config.settings import Logging, Settings, StrategySettings, rules_of
 from alphapanda.config.writer import EXAMPLE, render
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "ConfigError",
     "Key",
     "Loaded",
+    "Logging",
     "Settings",
     "StrategySettings",
     "load",

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from decimal import Decimal
 from math import isfinite
+from operator import ge, gt, le, lt
 from typing import Any
 
 from alphapanda.config.keys import KEYS, Key, value_of
@@ -19,11 +20,19 @@ Mistakes = Iterator[tuple[str, str]]
 BROKERS = {"paper": "paper_trading", "zerodha": "zerodha"}
 """Each broker and the section that enables it."""
 
+_BOUNDS: dict[str, tuple[Callable[[Any, Any], bool], str]] = {
+    "ge": (ge, "{} or more"),
+    "gt": (gt, "more than {}"),
+    "le": (le, "{} or less"),
+    "lt": (lt, "less than {}"),
+}
 _ID = re.compile(r"[A-Za-z0-9_-]{1,32}")
 _INSTRUMENT = re.compile(r"[A-Z]+:[^\sa-z:]([^a-z:\t\r\n]*[^\sa-z:])?")
 _CLASS = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
 # Strict on purpose: a look-alike such as localhost.example.com or 127.0.0.1@example.com is not loopback.
-_LOOPBACK = re.compile(r"(https?|wss?)://(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?(/[\w./-]*)?")
+_LOOPBACK = re.compile(
+    r"(https?|wss?)://(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?(/[\w./-]*)?", re.ASCII
+)
 
 _REAL_ORDERS = (
     "{} prices must not place real orders, and zerodha is in active_brokers; use the zerodha feed,"
@@ -62,13 +71,13 @@ def _decimal(values: Mapping[str, Any], key: Key) -> Mistakes:
     value = lookup(values, key.name)
     if key.type is not Decimal or value is None:
         return
-    low, above = key.note("ge"), key.note("gt")
     if isinstance(value, bool) or not isinstance(value, (int, float, Decimal)):
         yield key.name, "expected a number, without quotes; correct it there"
-    elif low is not None and value < low:
-        yield key.name, f"{value} must be {low} or more; correct it there"
-    elif above is not None and value <= above:
-        yield key.name, f"{value} must be more than {above}; correct it there"
+        return
+    for name, (holds, words) in _BOUNDS.items():
+        bound = key.note(name)
+        if bound is not None and not holds(value, bound):
+            yield key.name, f"{value} must be {words.format(bound)}; correct it there"
 
 
 def _not_built(settings: Settings) -> Mistakes:

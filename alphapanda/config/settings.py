@@ -98,9 +98,9 @@ def _decodable(annotation: Any) -> Any:
     base, *metas = get_args(annotation)
     if base is not Decimal:
         return annotation
-    bounds = {name: getattr(meta, name) for meta in metas for name in ("ge", "gt", "le", "lt")}
+    said = [(name, getattr(meta, name)) for meta in metas for name in ("ge", "gt", "le", "lt")]
+    extra = {name: bound for name, bound in said if bound is not None}
     text = next((meta.description for meta in reversed(metas) if meta.description), None)
-    extra = {name: bound for name, bound in bounds.items() if bound is not None}
     return Annotated[base, Meta(description=text, extra=extra)]
 
 
@@ -163,7 +163,9 @@ class Redis(Section, frozen=True):
 class Control(Section, frozen=True):
     socket: Annotated[OnePath, says("the socket by which commands reach the daemon")] = "var/control.sock"
     group: Annotated[str, says("a system group that may use the socket; empty: only the daemon's user")] = ""
-    kill_file: Annotated[OnePath, says("trading halts as long as this file exists")] = "var/KILL"
+    kill_file: Annotated[OnePath, says("a file here halts trading; `kill-switch off` removes it")] = (
+        "var/KILL"
+    )
 
 
 class Monitoring(Section, frozen=True):

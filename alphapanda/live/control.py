@@ -90,6 +90,8 @@ async def serve(path: Path, handle: Handler, group: str, *, started: Callable[[]
             except (TimeoutError, anyio.EndOfStream, anyio.BrokenResourceError, anyio.IncompleteRead):
                 logger.warning("control: a request was not complete within {} s", READ_S)
 
+    if _answered(path):
+        raise CannotStart(f"control.socket {path} is in use by another daemon; set another path")
     try:
         os.makedirs(path.parent, exist_ok=True)  # noqa: PTH103 - local, at start, before anything runs
         with _short(path) as address:
@@ -104,6 +106,16 @@ async def serve(path: Path, handle: Handler, group: str, *, started: Callable[[]
             await listener.serve(answer)
         finally:
             _remove(path)
+
+
+def _answered(path: Path) -> bool:
+    """Does somebody listen there already? A socket left by a dead daemon refuses."""
+    try:
+        with socket.socket(socket.AF_UNIX) as probe, _short(path) as address:
+            probe.connect(address)
+    except OSError:
+        return False
+    return True
 
 
 def _remove(path: Path) -> None:

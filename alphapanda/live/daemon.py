@@ -34,6 +34,7 @@ from alphapanda.store import Store
 FEED_DEADLINE_S = 5.0
 DRAIN_DEADLINE_S = 5.0
 STORE_DEADLINE_S = 10.0
+LAST_WORDS_S = 2.0
 PULSE_S = 0.5
 MARKS_S = 10.0
 
@@ -61,7 +62,7 @@ class Daemon:
         self.started_ns = time.time_ns()
         self.state = "starting"
         self.counters = Counters()
-        self.gate = Gate(is_open=False)
+        self.gate = Gate()
         self.line = Line(self._tap)
         self.helpers: dict[str, Gauge] = {name: Gauge() for name in ("control", "store", "pulse")}
         self.opened: Opened | None = None
@@ -89,15 +90,16 @@ class Daemon:
                 try:
                     await self._trade(store)
                 finally:
-                    self.gate.is_open = False
+                    self.gate.ready = False
+                    await _last_words(store)
                 inner.cancel_scope.cancel()
             outer.cancel_scope.cancel()
 
     async def _trade(self, store: Store) -> None:
         opened = self.opened = await open_line(self.loaded, self.options, store)
-        self._restore_switch(opened)
         async with anyio.create_task_group() as stages:
             self._start_stages(stages, opened, store)
+            await self._restore_switch(opened)
             for failure in opened.cores.strategy.start():
                 self.line.route(failure)
             turns = self._turns(opened, store)
@@ -205,8 +207,7 @@ class Daemon:
                 self.line.inboxes[stage].put_bounded(PULSE)
             self.counters.second()
             self.helpers["pulse"].note()
-            if self.gate.is_open and self._kill_file.exists():
-                await self.kill(f"kill file {self._kill_file}", "kill file")
+            await self._obey_kill_file()
             if self.opened is not None and time.monotonic() - marked > MARKS_S:
                 self.line.route(self.opened.cores.portfolio.marks())
                 marked = time.monotonic()
@@ -234,22 +235,25 @@ class Daemon:
                 logger.info("{}: stopping, a second signal leaves at once", signal.Signals(number).name)
                 self.stop()
 
-    def _restore_switch(self, opened: Opened) -> None:
+    async def _restore_switch(self, opened: Opened) -> None:
         """It holds across restarts; a kill file that is there at the start is a kill."""
         halt = opened.halt
         if halt is not None:
-            self.gate.close(halt.reason, halt.by, halt.time_ns)
-            logger.warning(
-                "the kill switch is on since {}: {}", to_ist(halt.time_ns).isoformat(), halt.reason
-            )
-        else:
-            self.gate.is_open = True
+            self.gate.kill(halt.reason, halt.by, halt.time_ns)
+            since = to_ist(halt.time_ns).isoformat()
+            logger.warning("the kill switch is on since {}: {}", since, halt.reason)
+        await self._obey_kill_file()
+        self.gate.ready = True
+
+    async def _obey_kill_file(self) -> None:
+        if not self.gate.killed and self._kill_file.exists():
+            await self.kill(f"kill file {self._kill_file}", "kill file")
 
     async def kill(self, reason: str, by: str) -> dict[str, Any]:
         """The flag at once, then the journal; returns when both are done. Resting orders are cancelled."""
         now_ns = time.time_ns()
-        if self.gate.is_open:
-            self.gate.close(reason, by, now_ns)
+        if not self.gate.killed:
+            self.gate.kill(reason, by, now_ns)
             self.line.route(Halt(reason, by, now_ns))
             logger.warning("kill switch on: {} (by {})", reason, by)
         if self._store is not None:
@@ -262,22 +266,24 @@ class Daemon:
 
     async def rearm(self, reason: str, by: str) -> dict[str, Any]:
         """The only way back: between two turns, written down before trading is enabled."""
-        if self.gate.is_open or self._store is None or self.turns is None:
+        if not self.gate.killed:
             return self.switch()
+        if self._store is None or self.turns is None:
+            raise ValueError("the daemon is still starting; try again in a moment")
         now_ns = time.time_ns()
         async with self.turns.lock:
             self._kill_file.unlink(missing_ok=True)
             self.line.route(Resume(reason, by, now_ns, self.turns.row))
             await self._store.commit()
             await self.line.quiet.wait()
-            self.gate.open(reason, by, now_ns)
+            self.gate.rearm(reason, by, now_ns)
         logger.warning("kill switch off: {} (by {})", reason, by)
         return self.switch()
 
     def switch(self) -> dict[str, Any]:
         since = self.gate.since_ns
         return {
-            "on": not self.gate.is_open,
+            "on": self.gate.killed,
             "reason": self.gate.reason,
             "by": self.gate.by,
             "since": to_ist(since).isoformat() if since else None,
@@ -289,6 +295,7 @@ class Daemon:
             state=self.state,
             started_ns=self.started_ns,
             kill_switch=self.switch(),
+            trading_enabled=self.gate.is_open,
             line=self.line,
             helpers=self.helpers,
             counters=self.counters,
@@ -331,6 +338,15 @@ class Daemon:
                 return {"pid": os.getpid()}
             case unknown:
                 raise ValueError(f"unknown command {unknown!r}")
+
+
+async def _last_words(store: Store) -> None:
+    """What is tapped is written down even when the line has failed; a store that failed says so itself."""
+    with anyio.move_on_after(LAST_WORDS_S, shield=True):
+        try:
+            await store.commit()
+        except Fatal as error:
+            logger.error("{}", error)
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:

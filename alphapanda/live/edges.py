@@ -23,21 +23,22 @@ class Quiet:
 
     def __init__(self) -> None:
         self.busy = 0
-        self._waiter: asyncio.Future[None] | None = None
+        self._waiters: list[asyncio.Future[None]] = []
 
     def done(self) -> None:
         self.busy -= 1
-        if self.busy == 0 and self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+        if self.busy == 0 and self._waiters:
+            waiters, self._waiters = self._waiters, []
+            for waiter in waiters:
+                if not waiter.done():
+                    waiter.set_result(None)
 
     async def wait(self) -> None:
-        """Until nothing is queued and no stage is at work. One waiter at a time."""
+        """Until nothing is queued and no stage is at work."""
         while self.busy:
-            self._waiter = asyncio.get_running_loop().create_future()
-            try:
-                await self._waiter
-            finally:
-                self._waiter = None
+            waiter = asyncio.get_running_loop().create_future()
+            self._waiters.append(waiter)
+            await waiter
 
 
 class Fold:

@@ -5,20 +5,25 @@ from alphapanda.venues.contract import Broker
 
 
 class Gate:
-    """Open while trading is enabled. Closing it takes effect at once, before anything is written down."""
+    """Open while the daemon is ready and the kill switch is off. Closing it takes effect at once."""
 
-    def __init__(self, *, is_open: bool) -> None:
-        self.is_open = is_open
+    def __init__(self) -> None:
+        self.ready = False
+        self.killed = False
         self.reason = ""
         self.by = ""
         self.since_ns = 0
 
-    def close(self, reason: str, by: str, since_ns: int) -> None:
-        self.is_open = False
+    @property
+    def is_open(self) -> bool:
+        return self.ready and not self.killed
+
+    def kill(self, reason: str, by: str, since_ns: int) -> None:
+        self.killed = True
         self.reason, self.by, self.since_ns = reason, by, since_ns
 
-    def open(self, reason: str, by: str, since_ns: int) -> None:
-        self.is_open = True
+    def rearm(self, reason: str, by: str, since_ns: int) -> None:
+        self.killed = False
         self.reason, self.by, self.since_ns = reason, by, since_ns
 
     def send(self, order: Order, broker: Broker) -> bool:

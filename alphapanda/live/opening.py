@@ -4,6 +4,7 @@ Start and restart are this one path. Paper's book comes from the journal: an ord
 restored, one that was prepared or sent but never rested is not found, at once.
 """
 
+import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 
 import anyio
@@ -29,6 +30,7 @@ from alphapanda.live.options import Options
 from alphapanda.pipeline import Cores, Saved, build_cores
 from alphapanda.plan import market_of, plan_of
 from alphapanda.store import Recovered, Store
+from alphapanda.store.schema import sqlite_is_fixed
 from alphapanda.venues.contract import Broker, FiniteFeed
 from alphapanda.venues.instruments import InstrumentBook
 from alphapanda.venues.paper import PaperBroker
@@ -52,12 +54,14 @@ class Opened(Struct, frozen=True, kw_only=True):
     def ready_line(self) -> str:
         brokers = ", ".join(self.brokers)
         strategies = ", ".join(self.cores.strategy.hosted) or "none"
-        return f"brokers {brokers}; strategies {strategies}; from row {self.taken + 1}"
+        sqlite = sqlite3.sqlite_version + ("" if sqlite_is_fixed() else " (has the WAL-reset fault)")
+        return f"brokers {brokers}; strategies {strategies}; from row {self.taken + 1}; SQLite {sqlite}"
 
 
 async def open_line(loaded: Loaded, options: Options, store: Store) -> Opened:
     """Everything between the store and the first tick. Raises CannotStart with what to do."""
     recovered = store.recovered
+    _look_at_settings(loaded)
     if options.from_start and not recovered.empty:
         raise CannotStart(f"--from-start needs an empty store, {store.path} has a journal; move it away")
     book = InstrumentBook()
@@ -78,6 +82,22 @@ async def open_line(loaded: Loaded, options: Options, store: Store) -> Opened:
         taken=taken,
         halt=recovered.halt,
     )
+
+
+def _look_at_settings(loaded: Loaded) -> None:
+    """Keys that are accepted before what they do is there are said aloud, and so is an old SQLite."""
+    settings = loaded.settings
+    if settings.storage.require_fixed_sqlite and not sqlite_is_fixed():
+        raise CannotStart(
+            f"storage.require_fixed_sqlite: SQLite {sqlite3.sqlite_version} has the WAL-reset fault; "
+            "use a Python built with 3.51.3 or newer, or set it to false"
+        )
+    for key, asked in (
+        ("redis.enabled", settings.redis.enabled),
+        ("alerts.urls", bool(settings.alerts.urls)),
+    ):
+        if asked:
+            logger.warning("{} is not available yet: nothing is sent", key)
 
 
 def _taken(feed: FiniteFeed, recovered: Recovered) -> int:

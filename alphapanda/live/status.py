@@ -22,6 +22,7 @@ def status_of(
     state: str,
     started_ns: int,
     kill_switch: Mapping[str, Any],
+    trading_enabled: bool,
     line: Line,
     helpers: Mapping[str, Gauge],
     counters: Counters,
@@ -31,7 +32,7 @@ def status_of(
     halted = state == "running" and kill_switch["on"]
     return {
         "state": "halted" if halted else state,
-        "trading_enabled": not kill_switch["on"],
+        "trading_enabled": trading_enabled,
         "kill_switch": dict(kill_switch),
         "pid": os.getpid(),
         "started_at": to_ist(started_ns).isoformat(),

@@ -51,6 +51,7 @@ class Store:
         self._urgent = asyncio.Event()
         self._mark: RowTaken | None = None
         self._marked_at = 0.0
+        self._writing = False
         self._failure: StoreFailed | None = None
 
     async def __aenter__(self) -> Self:
@@ -114,7 +115,7 @@ class Store:
         """Wait until everything tapped so far is durable."""
         if self._failure is not None:
             raise self._failure
-        if not self._pending and not self._waiters and self._mark is None:
+        if not (self._pending or self._writing or self._mark is not None):
             return
         waiter = asyncio.get_running_loop().create_future()
         self._waiters.append(waiter)
@@ -145,6 +146,7 @@ class Store:
         if self._mark is not None:
             records.append((time.time_ns(), self._mark))
             self._mark, self._marked_at = None, time.monotonic()
+        self._writing = True
         try:
             if records:
                 await self._in_thread(self._journal.append, records)
@@ -156,6 +158,8 @@ class Store:
         except asyncio.CancelledError:
             _resolve(waiters, StoreFailed(f"store {self.path}: the writer was stopped"))
             raise
+        finally:
+            self._writing = False
         _resolve(waiters, None)
 
 
