@@ -2,7 +2,7 @@
 
 import importlib.util
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from pathlib import Path
 from types import ModuleType
 
@@ -58,6 +58,15 @@ def strategies_of(loaded: Loaded, book: InstrumentBook, only: tuple[str, ...] = 
             )
     chosen = [s for s in loaded.settings.strategies if s.enabled and (not only or s.id in only)]
     return tuple(_construct(settings, loaded, book) for settings in chosen)
+
+
+def unseen(strategies: Iterable[Strategy], seen: Container[int]) -> list[str]:
+    """A sentence for each strategy none of whose instruments had a row: usually a misspelt symbol."""
+    return [
+        f"strategy {strategy.strategy_id}: the data has no row of its instruments; check their names"
+        for strategy in strategies
+        if not any(token in seen for token in strategy.instruments)
+    ]
 
 
 def check_strategies(loaded: Loaded) -> None:

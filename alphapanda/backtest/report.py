@@ -1,6 +1,6 @@
 """One run over price files, and what came of it: trades, orders, profit, drawdown, speed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from datetime import date
 from time import perf_counter
 from typing import Any
@@ -24,7 +24,7 @@ from alphapanda.events import (
     to_ist,
 )
 from alphapanda.pipeline import build_cores
-from alphapanda.plan import market_of, plan_of
+from alphapanda.plan import market_of, plan_of, unseen
 from alphapanda.rows import Row, for_people, order_row, signal_row, trade_row
 from alphapanda.venues.instruments import InstrumentBook
 from alphapanda.venues.replay import DataSet
@@ -53,6 +53,10 @@ class Equity:
                 self.now += held * (price - self._last[token])
                 self._note()
             self._last[token] = price
+
+    def seen(self) -> Container[int]:
+        """The tokens that had a row."""
+        return self._last
 
     def on_fill(self, booked: Booked) -> None:
         fill = booked.fill
@@ -120,6 +124,7 @@ class Result:
         self.positions = positions
         self.standings = {b.broker: Standing(b, positions) for b in portfolio.balances()}
         self.summary: Row = {}
+        self.warnings: list[str] = []
 
     def document(self) -> Row:
         """What `backtest --json` prints."""
@@ -129,8 +134,13 @@ class Result:
             "orders": [for_people(row) for row in self.orders],
         }
 
-    def failed(self) -> list[str]:
-        return [f"{failure.strategy_id}: {failure.error}" for failure in self.ledger.failures]
+    def remarks(self) -> list[str]:
+        """What the user should know beside the figures."""
+        failed = [
+            f"strategy {f.strategy_id} raised and was quarantined at {to_ist(f.time_ns)}: {f.error}"
+            for f in self.ledger.failures
+        ]
+        return failed + self.warnings
 
 
 def run_backtest(
@@ -154,6 +164,7 @@ def run_backtest(
     walked = _walk(line, data, ledger, first=first, last=last, progress=progress)
     line.finish()
     result = Result(ledger, cores.portfolio)
+    result.warnings = [*data.warnings(), *unseen(plan.strategies, ledger.equity.seen())]
     result.summary = _summary(result, walked, perf_counter() - started)
     return result
 

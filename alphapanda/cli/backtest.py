@@ -32,6 +32,8 @@ def backtest(
 
     Example: alphapanda backtest --data prices/ --strategy momentum_1
     """
+    from loguru import logger  # noqa: PLC0415
+
     from alphapanda.backtest import run_backtest  # noqa: PLC0415
     from alphapanda.live.logs import start_logging  # noqa: PLC0415
     from alphapanda.venues.instruments import InstrumentBook  # noqa: PLC0415
@@ -55,10 +57,12 @@ def backtest(
             last=last.date() if last else None,
             progress=bar.show,
         )
+        for remark in result.remarks():
+            logger.warning("{}", remark)
     if json:
         print_json(result.document())
     else:
-        _print(result.document(), result.failed())
+        _print(result.document())
 
 
 MONEY = (
@@ -73,11 +77,9 @@ MONEY = (
 )
 
 
-def _print(document: dict[str, Any], failed: list[str]) -> None:
+def _print(document: dict[str, Any]) -> None:
     shown = {name: _figure(name, value) for name, value in document["summary"].items()}
     print_table("Backtest", ["figure", "value"], list(shown.items()), numbers=("value",))
-    for sentence in failed:
-        print_table("Quarantined", ["strategy"], [(sentence,)])
 
 
 def _figure(name: str, value: Any) -> str:

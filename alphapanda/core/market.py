@@ -142,4 +142,4 @@ def _limit_fill(order: Order, tick: MarketTick, traded: Money) -> Money | None:
         return limit if tick.bar and tick.low > 0 and exact(tick.low) <= limit else None
     if traded >= limit:
         return traded
-    return limit if tick.bar and exact(tick.high) >= limit else None
+    return limit if tick.bar and isfinite(tick.high) and exact(tick.high) >= limit else None

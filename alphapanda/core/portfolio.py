@@ -7,6 +7,7 @@ journal gets a `Booked`, so trade, order, position and cash are written together
 
 from collections import deque
 from collections.abc import Iterable, Mapping
+from math import inf
 
 from msgspec.structs import replace
 
@@ -161,7 +162,8 @@ class PortfolioManager:
             case TickBatch():
                 self._now = event.time_ns
                 for tick in event.ticks:
-                    self._last[tick.instrument_token] = tick.last_price
+                    if 0 < tick.last_price < inf:
+                        self._last[tick.instrument_token] = tick.last_price
                 return []
             case OrderFilled(order, fill):
                 return self._on_filled(order, fill)
@@ -198,9 +200,9 @@ class PortfolioManager:
     def balances(self) -> list[Balance]:
         return [account.balance for account in self._accounts.values()]
 
-    def marks(self) -> Marked:
-        """The last prices of what is held, for the journal."""
-        return Marked(tuple(p for p in self.positions() if p.quantity), self._now)
+    def marks(self, *, flat: bool = False) -> Marked:
+        """The last prices of what is held, for the journal; with `flat`, of what was held too."""
+        return Marked(tuple(p for p in self.positions() if flat or p.quantity), self._now)
 
 
 class Standing:

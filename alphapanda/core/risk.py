@@ -6,6 +6,7 @@ The worst case of a decision is therefore position + open orders + approvals on 
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from math import inf, isfinite
 
 from alphapanda.core.money import down_to_tick, exact, up_to_tick
 from alphapanda.core.rules import Approvals, Mark, Rule, View
@@ -84,7 +85,8 @@ class RiskManager:
         for instrument in batch.listed:
             self._instruments[instrument.instrument_token] = instrument
         for tick in batch.ticks:
-            self._marks[tick.instrument_token] = Mark(tick.last_price, time_ns)
+            if 0 < tick.last_price < inf:
+                self._marks[tick.instrument_token] = Mark(tick.last_price, time_ns)
 
     def _on_snapshot(self, books: Mapping[str, Book]) -> None:
         for broker, book in books.items():
@@ -129,10 +131,21 @@ class RiskManager:
             return "unknown_instrument", f"instrument token {signal.instrument_token} is not listed"
         if signal.quantity <= 0:
             return "invalid_signal", f"quantity {signal.quantity} is not positive"
-        if signal.order_type is OrderType.LIMIT and (signal.price is None or not signal.price > 0):
-            return "invalid_signal", f"a LIMIT order needs a positive price, not {signal.price}"
-        if self._reference_price(signal) <= 0:
+        if not isfinite(signal.last_price):
+            return "invalid_signal", f"the price decided upon is {signal.last_price}"
+        if signal.order_type is OrderType.LIMIT:
+            return self._impossible_limit(signal)
+        if self._last_price(signal) <= 0:
             return "no_price", f"no price of instrument token {signal.instrument_token} has been seen"
+        return None
+
+    def _impossible_limit(self, signal: TradingSignal) -> tuple[str, str] | None:
+        price = signal.price
+        if price is None or not price.is_finite() or price <= 0:
+            return "invalid_signal", f"a LIMIT order needs a positive price, not {price}"
+        instrument = self._instruments[signal.instrument_token]
+        if _limit_price(signal, instrument) == 0:
+            return "invalid_signal", f"the price {price} is below one tick of {instrument.tick_size}"
         return None
 
     def _view(self, signal: TradingSignal, broker: str, now_ns: int) -> View:
@@ -145,9 +158,7 @@ class RiskManager:
             approvals=self._approvals[broker],
         )
 
-    def _reference_price(self, signal: TradingSignal) -> Money:
-        if signal.price is not None:
-            return signal.price
+    def _last_price(self, signal: TradingSignal) -> Money:
         mark = self._marks.get(signal.instrument_token)
         return exact(mark.price if mark is not None else signal.last_price)
 
@@ -155,6 +166,7 @@ class RiskManager:
         """The order this signal would become; it exists only once approved."""
         number = self._sequence + 1
         instrument = self._instruments[signal.instrument_token]
+        limit = _limit_price(signal, instrument)
         return Order(
             order_id=f"O{number:06d}",
             tag=f"{self._tag_seed}{number:08d}",
@@ -168,10 +180,10 @@ class RiskManager:
             position_effect=signal.position_effect,
             order_type=signal.order_type,
             product=self._products[broker],
-            reference_price=self._reference_price(signal),
+            reference_price=self._last_price(signal) if limit is None else limit,
             created_ns=now_ns,
             updated_ns=now_ns,
-            price=_limit_price(signal, instrument),
+            price=limit,
             row=signal.row,
             received_ns=signal.received_ns,
         )
@@ -203,15 +215,18 @@ def _approvals(past: Sequence[Order], broker: str) -> Approvals:
 
 
 def _closable(signal: TradingSignal, view: View) -> int:
-    """The strategy's position at this broker less its exits that are still open, at most what was asked."""
-    token, sign = signal.instrument_token, signal.transaction_type.sign
-    held = -sign * view.book.positions.get((signal.strategy_id, token), 0)
+    """The strategy's position at this broker less what may still trade against it, at most what was asked.
+
+    An entry of the other direction counts too: filled first, it would leave the exit nothing to reduce.
+    """
+    token, side = signal.instrument_token, signal.transaction_type
+    held = -side.sign * view.book.positions.get((signal.strategy_id, token), 0)
     resting = sum(
         order.pending_quantity
         for order in view.pending_orders()
         if order.strategy_id == signal.strategy_id
         and order.instrument.instrument_token == token
-        and order.position_effect is PositionEffect.CLOSE
+        and order.transaction_type is side
     )
     return max(0, min(signal.quantity, held - resting))
 

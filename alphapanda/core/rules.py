@@ -47,13 +47,16 @@ class Approvals:
         while self._times[0] < order.created_ns - DAY:
             self._times.popleft()
 
-    def since(self, start_ns: int) -> int:
-        """How many approvals are younger than `start_ns`."""
+    def between(self, start_ns: int, end_ns: int) -> int:
+        """How many approvals are younger than `start_ns` and older than `end_ns`.
+
+        Later ones are not counted: the store may know orders of a feed that walked later dates.
+        """
         count = 0
         for time_ns in reversed(self._times):
             if time_ns <= start_ns:
                 break
-            count += 1
+            count += time_ns < end_ns
         return count
 
     def last_like(self, order: Order) -> int | None:
@@ -90,18 +93,21 @@ class View:
         yield from self.book.orders.values()
         yield from self._in_flight.values()
 
-    def position(self, token: int) -> int:
-        return sum(quantity for (_, held), quantity in self.book.positions.items() if held == token)
-
     def worst_position(self, order: Order) -> int:
-        """The largest position on the order's side if it and every pending order of that side fill."""
+        """The largest position on the order's side if it and every pending order of that side fill.
+
+        What other strategies hold on the other side is not set against it: exits are never held back by a
+        limit on exposure, so what offsets this order may be gone first.
+        """
         side, token = order.transaction_type, order.instrument.instrument_token
-        pending = sum(
-            other.signed_pending
-            for other in self.pending_orders()
-            if other.instrument.instrument_token == token and other.transaction_type is side
-        )
-        return self.position(token) + pending + side.sign * order.quantity
+        reach = {order.strategy_id: side.sign * order.quantity}
+        for (strategy_id, held), quantity in self.book.positions.items():
+            if held == token:
+                reach[strategy_id] = reach.get(strategy_id, 0) + quantity
+        for other in self.pending_orders():
+            if other.instrument.instrument_token == token and other.transaction_type is side:
+                reach[other.strategy_id] = reach.get(other.strategy_id, 0) + other.signed_pending
+        return side.sign * sum(max(0, side.sign * quantity) for quantity in reach.values())
 
     def free_cash(self) -> Money:
         """Cash that no position, open entry or entry on its way has claimed."""
@@ -265,7 +271,8 @@ class OrdersPerSecond(Rule, frozen=True):
     max_orders_per_second: Annotated[Count, Meta(description="orders in any one second, at one broker")] = 8
 
     def refuse(self, order: Order, view: View) -> str | None:  # noqa: ARG002
-        return _throttled(self.max_orders_per_second, view.approvals.since(view.now_ns - SECOND), "second")
+        count = view.approvals.between(view.now_ns - SECOND, view.now_ns + SECOND)
+        return _throttled(self.max_orders_per_second, count, "second")
 
 
 class OrdersPerMinute(Rule, frozen=True):
@@ -276,9 +283,8 @@ class OrdersPerMinute(Rule, frozen=True):
     max_orders_per_minute: Annotated[Count, Meta(description="orders in any one minute, at one broker")] = 300
 
     def refuse(self, order: Order, view: View) -> str | None:  # noqa: ARG002
-        return _throttled(
-            self.max_orders_per_minute, view.approvals.since(view.now_ns - 60 * SECOND), "minute"
-        )
+        count = view.approvals.between(view.now_ns - 60 * SECOND, view.now_ns + 60 * SECOND)
+        return _throttled(self.max_orders_per_minute, count, "minute")
 
 
 class OrdersPerDay(Rule, frozen=True):
@@ -290,7 +296,8 @@ class OrdersPerDay(Rule, frozen=True):
 
     def refuse(self, order: Order, view: View) -> str | None:  # noqa: ARG002
         midnight = (view.now_ns + IST_OFFSET) // DAY * DAY - IST_OFFSET
-        return _throttled(self.max_orders_per_day, view.approvals.since(midnight - 1), "day")
+        count = view.approvals.between(midnight - 1, midnight + DAY)
+        return _throttled(self.max_orders_per_day, count, "day")
 
 
 def _throttled(limit: int, count: int, period: str) -> str | None:
@@ -313,7 +320,7 @@ class DuplicateSignal(Rule, frozen=True):
         last = view.approvals.last_like(order)
         if not self.duplicate_window_s or last is None:
             return None
-        gap_ns = view.now_ns - last
+        gap_ns = abs(view.now_ns - last)
         if gap_ns >= self.duplicate_window_s * SECOND:
             return None
         window = self.duplicate_window_s

@@ -185,6 +185,9 @@ class StrategyRunner:
         self._failures: list[StrategyFailed] = []
         self._subscribe()
 
+    def strategies(self) -> list[Strategy]:
+        return [hosted.strategy for hosted in self.hosted.values()]
+
     def _subscribe(self) -> None:
         """Token -> the strategies that trade it, quarantined ones left out."""
         self._by_token: dict[int, list[Hosted]] = {}
@@ -202,8 +205,12 @@ class StrategyRunner:
     def start(self) -> list[Output]:
         """Set every strategy's view from its positions and open orders. Comes after the warm-up."""
         for hosted in self.hosted.values():
-            self._call(hosted, 0, hosted.strategy.on_start, hosted.positions, list(hosted.orders.values()))
+            self._begin(hosted)
         return self._with_failures([])
+
+    def _begin(self, hosted: Hosted) -> None:
+        positions, orders = dict(hosted.positions), list(hosted.orders.values())
+        self._call(hosted, 0, hosted.strategy.on_start, positions, orders)
 
     def stop(self) -> list[Output]:
         for hosted in self.hosted.values():
@@ -260,12 +267,13 @@ class StrategyRunner:
         for hosted in self.hosted.values():
             if type(hosted.strategy).on_timer is not Strategy.on_timer:
                 signals = self._call(hosted, time_ns, hosted.strategy.on_timer, time_ns)
-                outputs += self._emit(hosted, signals or [], TickBatch(time_ns=time_ns, ticks=()))
+                if signals:
+                    outputs += self._emit(hosted, signals, TickBatch(time_ns=time_ns, ticks=()))
         return outputs
 
-    def _emit(self, hosted: Hosted, signals: list[TradingSignal], batch: TickBatch) -> list[Output]:
+    def _emit(self, hosted: Hosted, signals: object, batch: TickBatch) -> list[Output]:
         outputs: list[Output] = []
-        for signal in signals:
+        for signal in self._call(hosted, batch.time_ns, _checked, signals) or []:
             self._made += 1
             hosted.signals += 1
             made = msgspec.structs.replace(
@@ -334,8 +342,8 @@ class StrategyRunner:
         """After `kill-switch off` nothing is compared across the gap: new strategies, empty windows."""
         self._halted = False
         for hosted in self.hosted.values():
-            hosted.strategy = hosted.strategy.fresh()
-            self._call(hosted, 0, hosted.strategy.on_start, hosted.positions, list(hosted.orders.values()))
+            hosted.strategy = self._call(hosted, 0, hosted.strategy.fresh) or hosted.strategy
+            self._begin(hosted)
 
     def _call(self, hosted: Hosted, time_ns: int, hook: Callable[..., Any], *args: object) -> Any:
         if hosted.state != "running":
@@ -353,3 +361,11 @@ class StrategyRunner:
         self._failures.append(
             StrategyFailed(hosted.strategy.strategy_id, f"{type(error).__name__}: {error}", time_ns)
         )
+
+
+def _checked(signals: Sequence[object]) -> list[TradingSignal]:
+    """A strategy is code from outside, and constructors check nothing: wrong types end here."""
+    for signal in signals:
+        if not isinstance(signal, TradingSignal):
+            raise TypeError(f"a strategy answers with a list of TradingSignal, not {type(signal).__name__}")
+    return msgspec.convert(msgspec.to_builtins(signals), list[TradingSignal])

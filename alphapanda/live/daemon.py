@@ -18,7 +18,7 @@ from loguru import logger
 from alphapanda.config import Loaded
 from alphapanda.core.strategy import StrategyFailed
 from alphapanda.errors import CannotStart, Fatal
-from alphapanda.events import Halt, Refused, Resume, TickBatch, to_ist
+from alphapanda.events import Refused, TickBatch
 from alphapanda.live import control
 from alphapanda.live.counters import Counters
 from alphapanda.live.gate import Gate
@@ -28,7 +28,9 @@ from alphapanda.live.options import Options
 from alphapanda.live.stages import PULSE, Execution, Pace, Turns, run_stage
 from alphapanda.live.status import status_of
 from alphapanda.live.supervisor import Supervision, supervise
+from alphapanda.live.switch import KillSwitch
 from alphapanda.pipeline import Stage
+from alphapanda.plan import unseen
 from alphapanda.store import Store
 
 FEED_DEADLINE_S = 5.0
@@ -67,15 +69,16 @@ class Daemon:
         self.helpers: dict[str, Gauge] = {name: Gauge() for name in ("control", "store", "pulse")}
         self.opened: Opened | None = None
         self.turns: Turns | None = None
-        self._store: Store | None = None
+        self._store: Store
+        self._switch: KillSwitch
         self._stop = anyio.Event()
-        self._kill_file = Path(self.settings.control.kill_file)
 
     async def run(self) -> int:
         """0 when stopped on request or at the end of the data, 1 when it gave up."""
         try:
             async with Store(Path(self.settings.storage.path)) as store:
-                self._store = store
+                kill_file = Path(self.settings.control.kill_file)
+                self._store, self._switch = store, KillSwitch(self.gate, self.line, store, kill_file)
                 await self._run(store)
         except BaseExceptionGroup as group:
             raise _first(group) from group
@@ -99,7 +102,9 @@ class Daemon:
         opened = self.opened = await open_line(self.loaded, self.options, store)
         async with anyio.create_task_group() as stages:
             self._start_stages(stages, opened, store)
-            await self._restore_switch(opened)
+            self._switch.restore(opened.halt)
+            await self._switch.obey_file()
+            self.gate.ready = True
             for failure in opened.cores.strategy.start():
                 self.line.route(failure)
             turns = self._turns(opened, store)
@@ -109,6 +114,7 @@ class Daemon:
             logger.info("ready: {}", opened.ready_line())
             await self._until_told(turns)
             await self._drain(opened, turns, store)
+            self._show()
             stages.cancel_scope.cancel()
 
     def _start_stages(self, stages: TaskGroup, opened: Opened, store: Store) -> None:
@@ -163,7 +169,8 @@ class Daemon:
         for order in opened.cores.execution.open_orders():
             opened.brokers[order.broker].cancel(order)
         await self.line.quiet.wait()
-        for warning in opened.feed.warnings():
+        seen = self.counters.instruments
+        for warning in [*opened.feed.warnings(), *unseen(opened.cores.strategy.strategies(), seen)]:
             logger.warning("{}", warning)
         logger.info("the data has ended after row {}", turns.row)
 
@@ -181,15 +188,14 @@ class Daemon:
             )
         for failure in opened.cores.strategy.stop():
             self.line.route(failure)
-        store.tap(opened.cores.portfolio.marks())
+        store.tap(opened.cores.portfolio.marks(flat=True))
         with anyio.fail_after(STORE_DEADLINE_S):
             await store.commit()
         logger.info("stopped; the store is complete")
 
     def _tap(self, event: object) -> None:
         """Every event on the line passes here once: the journal, the counters, the log."""
-        if self._store is not None:
-            self._store.tap(event)
+        self._store.tap(event)
         self.counters.tap(event)
         if isinstance(event, StrategyFailed):
             logger.error("strategy {} raised and is quarantined: {}", event.strategy_id, event.error)
@@ -204,10 +210,12 @@ class Daemon:
         marked = time.monotonic()
         while True:
             for stage in (Stage.STRATEGY, Stage.RISK, Stage.EXECUTION, Stage.PORTFOLIO):
-                self.line.inboxes[stage].put_bounded(PULSE)
+                inbox = self.line.inboxes[stage]
+                if not len(inbox):
+                    inbox.put_bounded(PULSE)
             self.counters.second()
             self.helpers["pulse"].note()
-            await self._obey_kill_file()
+            await self._switch.obey_file()
             if self.opened is not None and time.monotonic() - marked > MARKS_S:
                 self.line.route(self.opened.cores.portfolio.marks())
                 marked = time.monotonic()
@@ -226,7 +234,7 @@ class Daemon:
         with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGUSR1) as received:
             async for number in received:
                 if number == signal.SIGUSR1:
-                    await self.kill("SIGUSR1", "signal")
+                    await self._switch.on("SIGUSR1", "signal")
                     continue
                 asked += 1
                 if asked > 1:
@@ -235,66 +243,12 @@ class Daemon:
                 logger.info("{}: stopping, a second signal leaves at once", signal.Signals(number).name)
                 self.stop()
 
-    async def _restore_switch(self, opened: Opened) -> None:
-        """It holds across restarts; a kill file that is there at the start is a kill."""
-        halt = opened.halt
-        if halt is not None:
-            self.gate.kill(halt.reason, halt.by, halt.time_ns)
-            since = to_ist(halt.time_ns).isoformat()
-            logger.warning("the kill switch is on since {}: {}", since, halt.reason)
-        await self._obey_kill_file()
-        self.gate.ready = True
-
-    async def _obey_kill_file(self) -> None:
-        if not self.gate.killed and self._kill_file.exists():
-            await self.kill(f"kill file {self._kill_file}", "kill file")
-
-    async def kill(self, reason: str, by: str) -> dict[str, Any]:
-        """The flag at once, then the journal; returns when both are done. Resting orders are cancelled."""
-        now_ns = time.time_ns()
-        if not self.gate.killed:
-            self.gate.kill(reason, by, now_ns)
-            self.line.route(Halt(reason, by, now_ns))
-            logger.warning("kill switch on: {} (by {})", reason, by)
-        if self._store is not None:
-            try:
-                await self._store.commit()
-            except Fatal:
-                self._kill_file.write_text(f"{reason}\n")
-                raise
-        return self.switch()
-
-    async def rearm(self, reason: str, by: str) -> dict[str, Any]:
-        """The only way back: between two turns, written down before trading is enabled."""
-        if not self.gate.killed:
-            return self.switch()
-        if self._store is None or self.turns is None:
-            raise ValueError("the daemon is still starting; try again in a moment")
-        now_ns = time.time_ns()
-        async with self.turns.lock:
-            self._kill_file.unlink(missing_ok=True)
-            self.line.route(Resume(reason, by, now_ns, self.turns.row))
-            await self._store.commit()
-            await self.line.quiet.wait()
-            self.gate.rearm(reason, by, now_ns)
-        logger.warning("kill switch off: {} (by {})", reason, by)
-        return self.switch()
-
-    def switch(self) -> dict[str, Any]:
-        since = self.gate.since_ns
-        return {
-            "on": self.gate.killed,
-            "reason": self.gate.reason,
-            "by": self.gate.by,
-            "since": to_ist(since).isoformat() if since else None,
-        }
-
     def status(self) -> dict[str, Any]:
         return status_of(
             settings=self.settings,
             state=self.state,
             started_ns=self.started_ns,
-            kill_switch=self.switch(),
+            kill_switch=self._switch.state(),
             trading_enabled=self.gate.is_open,
             line=self.line,
             helpers=self.helpers,
@@ -328,16 +282,21 @@ class Daemon:
             case "status":
                 return self.status()
             case "kill_switch_on":
-                return {"kill_switch": await self.kill(str(request.get("reason") or "operator"), by)}
+                return {"kill_switch": await self._switch.on(str(request.get("reason") or "operator"), by)}
             case "kill_switch_off":
-                if not request.get("reason"):
-                    raise ValueError("kill-switch off needs a reason")
-                return {"kill_switch": await self.rearm(str(request["reason"]), by)}
+                return {"kill_switch": await self._rearm(request, by)}
             case "stop":
                 self.stop()
                 return {"pid": os.getpid()}
             case unknown:
                 raise ValueError(f"unknown command {unknown!r}")
+
+    async def _rearm(self, request: dict[str, Any], by: str) -> dict[str, Any]:
+        if not request.get("reason"):
+            raise ValueError("kill-switch off needs a reason")
+        if self.turns is None:
+            raise ValueError("the daemon is still starting; try again in a moment")
+        return await self._switch.off(str(request["reason"]), by, self.turns)
 
 
 async def _last_words(store: Store) -> None:

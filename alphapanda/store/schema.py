@@ -128,7 +128,7 @@ FIXED_SQLITE = ((3, 44, 6), (3, 50, 7), (3, 51, 3))
 """First releases without the WAL-reset fault, a line of releases each."""
 
 
-def sqlite_is_fixed(version: tuple[int, int, int] = sqlite3.sqlite_version_info) -> bool:  # type: ignore[assignment]
+def sqlite_is_fixed(version: tuple[int, int, int] = sqlite3.sqlite_version_info) -> bool:
     """Harmless here, with one writer that is also the only checkpointer, but worth saying."""
     line = [fixed for fixed in FIXED_SQLITE if fixed[:2] == version[:2]]
     return version >= line[0] if line else version > FIXED_SQLITE[-1]
