@@ -6,31 +6,17 @@ nanoseconds since 1970 (UTC); people see IST. msgspec does not check constructor
 only through `msgspec.convert` or a decoder.
 """
 
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
 from msgspec import Struct
 from msgspec.structs import force_setattr
 
-IST = timezone(timedelta(hours=5, minutes=30), "IST")
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
+from alphapanda.times import IST
 
 Money = Decimal
 """Rupees, exact. Never a float; rounded only where a rule says so (charges, and what people are shown)."""
-
-
-def to_ns(moment: datetime) -> int:
-    """Nanoseconds since 1970 of an aware time; a naive one is IST."""
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=IST)
-    return (moment - _EPOCH) // _MICROSECOND * 1000
-
-
-def to_ist(time_ns: int) -> datetime:
-    """The aware IST time of `time_ns`, to the microsecond."""
-    return (_EPOCH + timedelta(microseconds=time_ns // 1000)).astimezone(IST)
 
 
 class TransactionType(StrEnum):
@@ -74,15 +60,7 @@ class OrderStatus(StrEnum):
         return self in _ENDED
 
 
-_ENDED = frozenset(
-    {
-        OrderStatus.FILLED,
-        OrderStatus.CANCELLED,
-        OrderStatus.REJECTED,
-        OrderStatus.NOT_FOUND,
-        OrderStatus.WITHHELD,
-    }
-)
+_ENDED = frozenset({"FILLED", "CANCELLED", "REJECTED", "NOT_FOUND", "WITHHELD"})
 
 
 class Verdict(StrEnum):
@@ -147,8 +125,7 @@ class TickBatch(Struct, frozen=True, kw_only=True):
     """The ticks of one frame, or the one row of a turn: what queues carry.
 
     `time_ns` is the clock that every core sees. `row` counts the accepted rows of a finite feed from 1; 0 is
-    a live feed. `received_ns` (monotonic) is for latency figures only. `listed` names instruments that
-    appear for the first time.
+    a live feed. `received_ns` (monotonic) is for latency only. `listed` names instruments that are new.
     """
 
     time_ns: int
@@ -271,6 +248,12 @@ class Refused(Struct, frozen=True, kw_only=True):
     why: str
     quantity: int
     instrument: Instrument | None = None
+
+
+class Voided(Struct, frozen=True):
+    """An approval met the closed gate: it becomes no order, and risk need not count it."""
+
+    order: Order
 
 
 class OrderOpened(Struct, frozen=True):
@@ -401,9 +384,8 @@ class Halt(Struct, frozen=True):
 
 
 class Resume(Struct, frozen=True):
-    """The operator's `kill-switch off`: the only way back. `row` is the last row walked before it."""
+    """The operator's `kill-switch off`: the only way back."""
 
     reason: str
     by: str
     time_ns: int
-    row: int = 0

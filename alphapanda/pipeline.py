@@ -35,6 +35,7 @@ from alphapanda.events import (
     TickBatch,
     Timer,
     TradingSignal,
+    Voided,
 )
 
 
@@ -75,6 +76,7 @@ FLOW: tuple[Edge, ...] = (
     Edge(TradingSignal, Stage.RISK, Keep.ALL),
     Edge(Approved, Stage.EXECUTION, Keep.ALL),
     Edge(Refused, Stage.STRATEGY, Keep.BOUNDED),
+    Edge(Voided, Stage.RISK, Keep.BOUNDED),
     Edge(Report, Stage.EXECUTION, Keep.BOUNDED),
     Edge(OrderOpened, Stage.PORTFOLIO, Keep.BOUNDED),
     Edge(OrderUpdated, Stage.PORTFOLIO, Keep.BOUNDED),
@@ -107,6 +109,7 @@ class Saved(Struct, frozen=True, kw_only=True):
     fills: Sequence[Fill] = ()
     marks: Mapping[int, Money] = {}
     signals_made: int = 0
+    sequence: int = 0
     halted: bool = False
 
 
@@ -151,6 +154,7 @@ def build_cores(plan: Plan, saved: Saved | None = None) -> Cores:
             instruments=plan.instruments,
             may_trade=plan.may_trade,
             past=past.orders,
+            sequence=past.sequence,
             books=books,
             halted=past.halted,
         ),

@@ -19,8 +19,8 @@ from alphapanda.events import (
     Refused,
     TradingSignal,
     Verdict,
-    to_ist,
 )
+from alphapanda.times import to_ist
 
 Row = dict[str, Any]
 

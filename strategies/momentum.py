@@ -25,12 +25,6 @@ class MomentumStrategy(Strategy):
         quantity: Annotated[int, Meta(ge=1)] = 1
         allow_short: bool = False
 
-        def __post_init__(self) -> None:
-            if not self.sell_threshold < self.buy_threshold:
-                raise ValueError(
-                    f"sell_threshold {self.sell_threshold} must be below buy_threshold {self.buy_threshold}"
-                )
-
     params: Params
 
     def __init__(
@@ -44,7 +38,7 @@ class MomentumStrategy(Strategy):
         length = self.params.lookback_period + 1
         self._prices: dict[int, deque[float]] = {token: deque(maxlen=length) for token in self.instruments}
         self._view = dict.fromkeys(self.instruments, FLAT)
-        self._held = dict.fromkeys(self.instruments, FLAT)
+        self._held = dict.fromkeys(self.instruments, 0)
 
     def on_market_data(self, tick: MarketTick) -> list[TradingSignal]:
         price = tick.last_price
@@ -81,12 +75,13 @@ class MomentumStrategy(Strategy):
         for order in orders:
             token = order.instrument.instrument_token
             expected[token] = expected.get(token, 0) + order.signed_pending
-        self._held = {token: _sign(quantity) for token, quantity in positions.items()}
+        self._held = dict(positions)
         self._view = {token: _sign(quantity) for token, quantity in expected.items()}
 
-    def on_fill(self, fill: Fill, position: int) -> None:
+    def on_fill(self, fill: Fill) -> None:
         token = fill.instrument.instrument_token
-        self._held[token] = self._view[token] = _sign(position)
+        self._held[token] = self._held.get(token, 0) + fill.signed_quantity
+        self._view_what_is_held(token)
 
     def on_order_update(self, order: Order) -> None:
         if order.status.ended:
@@ -96,7 +91,7 @@ class MomentumStrategy(Strategy):
         self._view_what_is_held(signal.instrument_token)
 
     def _view_what_is_held(self, token: int) -> None:
-        self._view[token] = self._held.get(token, FLAT)
+        self._view[token] = _sign(self._held.get(token, 0))
 
     def view(self, token: int) -> int:
         """1 long, -1 short, 0 flat: what the strategy believes it holds once its orders are done."""

@@ -1,4 +1,4 @@
-"""The installed command as a user has it: child processes with a time limit, daemons that are always ended."""
+"""The installed command as a user has it: child processes with a time limit, daemons that never outlive."""
 
 import json
 import os
@@ -19,7 +19,7 @@ COMMAND = Path(sys.executable).with_name("alphapanda")
 OURS = ("ALPHAPANDA", "CREDENTIALS_DIRECTORY")
 FINISH_S = 60.0
 POLL_S = 0.02
-OPENING = datetime(2024, 1, 31, 9, 15)  # noqa: DTZ001 - a Wednesday; price files without a zone are IST
+OPENING = datetime(2024, 1, 31, 9, 15)  # a Wednesday, without a zone: price files are in IST
 
 Fact = TypeVar("Fact")
 
@@ -111,7 +111,7 @@ def eventually(fact: Callable[[], Fact], within: float = FINISH_S, process: Any 
     """`fact()` as soon as it is true; fails at the deadline, or at once when `process` has ended before."""
     deadline = time.monotonic() + within
     while not (found := fact()):
-        assert process is None or process.poll() is None, "the daemon has ended"
+        assert process is None or process.poll() is None, f"it has ended with {process.returncode}"
         assert time.monotonic() < deadline, f"not true within {within} s"
         time.sleep(POLL_S)
     return found
@@ -159,11 +159,17 @@ class Daemon:
 
 
 @contextmanager
-def daemon(folder: Path, *words: object, env: Mapping[str, str] | None = None) -> Iterator[Daemon]:
-    """`alphapanda run words…`, ready to be asked; whatever happens, it does not outlive the block."""
+def daemon(
+    folder: Path, *words: object, env: Mapping[str, str] | None = None, log: str | None = None
+) -> Iterator[Daemon]:
+    """`alphapanda run words…`, which does not outlive the block.
+
+    The block begins once its log says that it is ready and `status --json` agrees; with `log`, once its log
+    has these words, and nobody has asked it anything.
+    """
     number = sum(1 for _ in folder.glob("daemon-*.log"))
-    log = folder / f"daemon-{number}.log"
-    with log.open("wb") as output:
+    path = folder / f"daemon-{number}.log"
+    with path.open("wb") as output:
         process = subprocess.Popen(
             [COMMAND, "run", *map(str, words)],
             cwd=folder,
@@ -172,23 +178,17 @@ def daemon(folder: Path, *words: object, env: Mapping[str, str] | None = None) -
             stdout=output,
             stderr=output,
         )
-    started = Daemon(process, folder, log)
+    started = Daemon(process, folder, path)
     try:
-        started.until(lambda: status_when_reached(folder))
+        started.until(lambda: (log or " ready: ") in started.stderr)
+        if not log:
+            started.until_state("running", "halted")
         yield started
     finally:
         if process.poll() is None:
             process.send_signal(signal.SIGCONT)
             process.kill()
         process.wait(FINISH_S)
-
-
-def status_when_reached(folder: Path) -> Any:
-    """The status of a daemon that is ready; None while it is not there or still starting."""
-    done = run(folder, "status", "--json")
-    if done.code != 0 or done.document["state"] == "starting":
-        return None
-    return done.document
 
 
 def select(folder: Path, sql: str) -> list[tuple[Any, ...]]:

@@ -21,11 +21,11 @@ from alphapanda.events import (
     OrderUpdated,
     Refused,
     TickBatch,
-    to_ist,
 )
 from alphapanda.pipeline import build_cores
 from alphapanda.plan import market_of, plan_of, unseen
 from alphapanda.rows import Row, for_people, order_row, signal_row, trade_row
+from alphapanda.times import to_ist
 from alphapanda.venues.instruments import InstrumentBook
 from alphapanda.venues.replay import DataSet
 

@@ -3,7 +3,7 @@
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -15,9 +15,12 @@ from alphapanda.errors import CannotStart, NotRunning
 
 GAVE_UP, CANNOT_START, NOT_RUNNING = 1, 3, 4
 
+UsageError: Any = typer.BadParameter.__base__
+"""What every wrong option or argument is; typer names only its children."""
+
 app = typer.Typer(
     help="Trade Indian markets with your own strategies: paper or live, watched by risk limits.",
-    epilog="Start with: alphapanda config init",
+    epilog="Example: alphapanda config init",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -66,7 +69,9 @@ app.add_typer(config_command.app, name="config")
 def main() -> NoReturn:
     """Run the command; every error is one line on stderr and an exit code that systemd understands."""
     try:
-        app()
+        code = app(standalone_mode=False)
+    except UsageError as error:
+        _leave_with_usage(error)
     except CannotStart as error:
         _leave(error, CANNOT_START)
     except NotRunning as error:
@@ -81,11 +86,20 @@ def main() -> NoReturn:
         if os.environ.get("ALPHAPANDA_TRACEBACK"):
             raise
         _leave(error, GAVE_UP)
-    sys.exit(0)
+    sys.exit(code or 0)
 
 
-def _leave(error: Exception, code: int) -> NoReturn:
-    name = "" if type(error).__module__.startswith("alphapanda") else f"{type(error).__name__}: "
-    line = " ".join(f"{name}{error}".split())
+def _leave_with_usage(error: UsageError) -> NoReturn:
+    message = error.format_message().rstrip(".")
+    if not message:  # a bare `alphapanda`: the help is the answer
+        error.show()
+        sys.exit(error.exit_code)
+    command = error.ctx.command_path if error.ctx is not None else "alphapanda"
+    _leave(f"{message}; help: {command} -h", error.exit_code)
+
+
+def _leave(error: Exception | str, code: int) -> NoReturn:
+    house = isinstance(error, str) or type(error).__module__.startswith("alphapanda")
+    line = " ".join(f"{'' if house else f'{type(error).__name__}: '}{error}".split())
     print(f"alphapanda: {line}", file=sys.stderr)  # noqa: T201
     sys.exit(code)

@@ -83,6 +83,8 @@ def _print(document: dict[str, Any]) -> None:
 
 
 def _figure(name: str, value: Any) -> str:
+    if value is None:
+        return "-"
     if name in MONEY:
         return rupees(value)
     if name in ("from", "to"):

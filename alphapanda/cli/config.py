@@ -16,6 +16,7 @@ if TYPE_CHECKING:  # for the same reason
 
 app = typer.Typer(
     help="Look at, check and write the configuration.",
+    epilog="Example: alphapanda config check",
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )

@@ -14,7 +14,9 @@ from alphapanda.cli.output import print_json, say
 ASK_S = 1.0
 
 app = typer.Typer(
-    help="Halt trading at once (on), allow it again (off), or show which it is.", no_args_is_help=True
+    help="Halt trading at once (on), allow it again (off), or show which it is.",
+    epilog="Example: alphapanda kill-switch status",
+    no_args_is_help=True,
 )
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, nothing else.")]
@@ -118,8 +120,8 @@ def _of_stuck_daemon(pid: int, kill_file: Path, reason: str) -> None:
 
 
 def _stored(store: Path) -> dict[str, Any]:
-    from alphapanda.events import to_ist  # noqa: PLC0415
     from alphapanda.store import offline  # noqa: PLC0415
+    from alphapanda.times import to_ist  # noqa: PLC0415
 
     row = offline.kill_switch(store)
     return {

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 WIDTH = 100
+TIMES = ("created", "traded", "at")
 
 
 def print_json(document: Any) -> None:
@@ -35,7 +36,7 @@ def clock(moment: str | None) -> str:
 def print_table(
     title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], *, numbers: Sequence[str] = ()
 ) -> None:
-    """A plain table; columns named in `numbers` are set flush right."""
+    """A plain table; columns named in `numbers` are set flush right. Amounts and times are never broken."""
     from rich.box import SIMPLE_HEAD  # noqa: PLC0415 - late: programs and help do not need it
     from rich.console import Console  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
@@ -43,9 +44,14 @@ def print_table(
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = WIDTH
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for column in columns:
-        table.add_column(column, justify="right" if column in numbers else "left", overflow="fold")
+        table.add_column(
+            column,
+            justify="right" if column in numbers else "left",
+            overflow="fold",
+            no_wrap=column in numbers or column in TIMES,
+        )
     for row in rows:
         table.add_row(*("-" if value is None else str(value) for value in row))
     console.print(table)

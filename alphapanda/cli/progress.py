@@ -16,7 +16,7 @@ class Bar:
     def show(self, fraction: float, row: int, time_ns: int) -> None:
         if self._progress is None:
             return
-        from alphapanda.events import to_ist  # noqa: PLC0415
+        from alphapanda.times import to_ist  # noqa: PLC0415
 
         moment = to_ist(time_ns).strftime("%Y-%m-%d %H:%M:%S") if time_ns else ""
         self._progress.update(self._task, completed=fraction, rows=f"{row:,} rows", moment=moment)

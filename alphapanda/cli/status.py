@@ -42,8 +42,8 @@ def status(
 def _stopped(store: Path, environment: str) -> dict[str, Any]:
     """What the store says while nobody runs; an unresponsive daemon is named."""
     import alphapanda  # noqa: PLC0415
-    from alphapanda.events import to_ist  # noqa: PLC0415
     from alphapanda.store import lock, offline  # noqa: PLC0415
+    from alphapanda.times import to_ist  # noqa: PLC0415
 
     pid = lock.holder(store)
     if pid is not None:
@@ -121,6 +121,9 @@ def _print_strategies(found: dict[str, Any]) -> None:
         numbers=("signals", "errors"),
     )
     ticks = found["ticks"]
-    say(f"{ticks['received']:,} ticks of {ticks['instruments']} instruments, {ticks['per_second']:,.0f}/s")
+    count = ticks["instruments"]
+    instruments = "1 instrument" if count == 1 else f"{count} instruments"
+    say(f"{ticks['received']:,} ticks of {instruments}, {ticks['per_second']:,.0f}/s")
     for name, latency in found["latency_us"].items():
-        say(f"{name}: p50 {latency['p50']:,.0f} µs, p99 {latency['p99']:,.0f} µs of {latency['count']:,}")
+        if latency["count"]:
+            say(f"{name}: p50 {latency['p50']:,.0f} µs, p99 {latency['p99']:,.0f} µs of {latency['count']:,}")

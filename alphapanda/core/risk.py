@@ -27,6 +27,7 @@ from alphapanda.events import (
     TradingSignal,
     TransactionType,
     Verdict,
+    Voided,
 )
 
 Output = Approved | Refused
@@ -36,7 +37,7 @@ class RiskManager:
     """`products` maps each broker to its product (MIS, CNC, …). `tag_seed` makes tags unique for ever.
 
     `may_trade` answers whether the market of `time_ns` is open; None lets every row trade. `past` are the
-    orders that recovery found: their numbers are not used again, and throttles remember them.
+    orders that recovery found, which throttles remember; `sequence` is the last number ever used.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class RiskManager:
         instruments: Iterable[Instrument] = (),
         may_trade: Callable[[int], bool] | None = None,
         past: Sequence[Order] = (),
+        sequence: int = 0,
         books: Mapping[str, Book] | None = None,
         halted: bool = False,
     ) -> None:
@@ -60,7 +62,7 @@ class RiskManager:
         self._books = dict(books or {})
         self._in_flight: dict[str, dict[str, Order]] = {broker: {} for broker in products}
         self._approvals = {broker: _approvals(past, broker) for broker in products}
-        self._sequence = max((order.sequence for order in past), default=0)
+        self._sequence = max([sequence, *(order.sequence for order in past)])
         self._now = 0
         self.halted = halted
 
@@ -76,6 +78,8 @@ class RiskManager:
                 self.halted = True
             case Resume():
                 self.halted = False
+            case Voided(order):
+                self._in_flight[order.broker].pop(order.order_id, None)
             case _:
                 raise TypeError(f"RiskManager does not take {type(event).__name__}")
         return []
@@ -91,7 +95,7 @@ class RiskManager:
     def _on_snapshot(self, books: Mapping[str, Book]) -> None:
         for broker, book in books.items():
             self._books[broker] = book
-            in_flight = self._in_flight[broker]
+            in_flight = self._in_flight.get(broker, {})
             for order_id in [o.order_id for o in in_flight.values() if o.sequence <= book.accounted]:
                 del in_flight[order_id]
 

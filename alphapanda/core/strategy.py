@@ -7,6 +7,8 @@ the others are not shown to it, so that it never counts a position twice.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from math import isfinite
 from typing import Any, Self
 
 import msgspec
@@ -31,6 +33,7 @@ from alphapanda.events import (
     TransactionType,
     Verdict,
 )
+from alphapanda.times import to_ist
 
 MAX_UNANSWERED = 64
 """Signals of one strategy without a final word; what comes on top is dropped, so no edge can overflow."""
@@ -68,8 +71,8 @@ class Strategy:
     def on_start(self, positions: Mapping[int, int], orders: Sequence[Order]) -> None:
         """Trading begins, or begins again: signed quantity by token, and orders that may still trade."""
 
-    def on_fill(self, fill: Fill, position: int) -> None:
-        """A fill at the first broker; `position` is the signed quantity after it."""
+    def on_fill(self, fill: Fill) -> None:
+        """A fill of one of its orders, at its first broker."""
 
     def on_order_update(self, order: Order) -> None:
         """An order of the strategy changed its state at the first broker."""
@@ -77,7 +80,7 @@ class Strategy:
     def on_refused(self, signal: TradingSignal, rule: str, why: str) -> None:
         """A signal made no order at the first broker."""
 
-    def on_timer(self, time_ns: int) -> list[TradingSignal]:  # noqa: ARG002
+    def on_timer(self, now: datetime) -> list[TradingSignal]:  # noqa: ARG002
         """A second of the clock has passed (not called for seconds that a finite feed jumps over)."""
         return []
 
@@ -266,7 +269,7 @@ class StrategyRunner:
             return outputs
         for hosted in self.hosted.values():
             if type(hosted.strategy).on_timer is not Strategy.on_timer:
-                signals = self._call(hosted, time_ns, hosted.strategy.on_timer, time_ns)
+                signals = self._call(hosted, time_ns, hosted.strategy.on_timer, to_ist(time_ns))
                 if signals:
                     outputs += self._emit(hosted, signals, TickBatch(time_ns=time_ns, ticks=()))
         return outputs
@@ -285,7 +288,7 @@ class StrategyRunner:
                 row=batch.row,
                 received_ns=batch.received_ns,
             )
-            outputs += self._drop(hosted, made) if hosted.full() else self._send(hosted, made)
+            outputs += self._drop(made) if hosted.full() else self._send(hosted, made)
         return outputs
 
     def _send(self, hosted: Hosted, signal: TradingSignal) -> list[Output]:
@@ -293,10 +296,10 @@ class StrategyRunner:
             waiting.add(signal.signal_id)
         return [signal]
 
-    def _drop(self, hosted: Hosted, signal: TradingSignal) -> list[Output]:
+    def _drop(self, signal: TradingSignal) -> list[Output]:
+        """The strategy hears of it as of any refusal, on the edge that brings those."""
         rule = "unanswered_signals"
         why = f"{MAX_UNANSWERED} signals of {signal.strategy_id} wait for a final word"
-        self._call(hosted, signal.time_ns, hosted.strategy.on_refused, signal, rule, why)
         return [
             Refused(
                 signal=signal,
@@ -317,9 +320,8 @@ class StrategyRunner:
         hosted.follow(order)
         if hosted.sees(order.broker):
             token = fill.instrument.instrument_token
-            position = hosted.positions.get(token, 0) + fill.signed_quantity
-            hosted.positions[token] = position
-            self._call(hosted, fill.traded_ns, hosted.strategy.on_fill, fill, position)
+            hosted.positions[token] = hosted.positions.get(token, 0) + fill.signed_quantity
+            self._call(hosted, fill.traded_ns, hosted.strategy.on_fill, fill)
 
     def _on_update(self, order: Order) -> None:
         hosted = self.hosted.get(order.strategy_id)
@@ -368,4 +370,6 @@ def _checked(signals: Sequence[object]) -> list[TradingSignal]:
     for signal in signals:
         if not isinstance(signal, TradingSignal):
             raise TypeError(f"a strategy answers with a list of TradingSignal, not {type(signal).__name__}")
+        if not isfinite(signal.last_price):
+            raise ValueError(f"the price decided upon is {signal.last_price}: a journal cannot hold it")
     return msgspec.convert(msgspec.to_builtins(signals), list[TradingSignal])

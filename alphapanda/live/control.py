@@ -26,6 +26,7 @@ CREDENTIALS = struct.Struct("3i")
 LONGEST_REQUEST = 65_536
 LONGEST_PATH = 100
 READ_S = 2.0
+PROBE_S = 1.0
 CONNECTIONS = 16
 
 Handler = Callable[[dict[str, Any]], Awaitable[Any]]
@@ -92,12 +93,12 @@ async def serve(path: Path, handle: Handler, group: str, *, started: Callable[[]
 
     if _answered(path):
         raise CannotStart(f"control.socket {path} is in use by another daemon; set another path")
+    gid = _gid(group) if group else -1
     try:
         os.makedirs(path.parent, exist_ok=True)  # noqa: PTH103 - local, at start, before anything runs
         with _short(path) as address:
             listener = await anyio.create_unix_listener(address, mode=0o660 if group else 0o600)
-        if group:
-            os.chown(path, -1, _gid(group))
+        os.chown(path, -1, gid)
     except OSError as error:
         raise CannotStart(f"control.socket {path} cannot be opened: {error.strerror}") from error
     async with listener:
@@ -109,10 +110,13 @@ async def serve(path: Path, handle: Handler, group: str, *, started: Callable[[]
 
 
 def _answered(path: Path) -> bool:
-    """Does somebody listen there already? A socket left by a dead daemon refuses."""
+    """Does somebody listen there already? A socket left by a dead daemon refuses, a busy one does not."""
     try:
         with socket.socket(socket.AF_UNIX) as probe, _short(path) as address:
+            probe.settimeout(PROBE_S)
             probe.connect(address)
+    except (BlockingIOError, TimeoutError):
+        return True
     except OSError:
         return False
     return True
@@ -130,13 +134,13 @@ def _gid(group: str) -> int:
 
 
 async def _answer(stream: SocketStream, handle: Handler, allowed: set[int], group: str) -> None:
+    with anyio.fail_after(READ_S):
+        request = await _read(stream)
     uid, gid = _peer(stream)
     if uid not in allowed and not (group and _gid(group) in _groups(uid, gid)):
         logger.warning("control: uid {} was refused", uid)
         await _send(stream, {"ok": False, "error": f"uid {uid} may not control this daemon"})
         return
-    with anyio.fail_after(READ_S):
-        request = await _read(stream)
     if request is None:
         await _send(stream, {"ok": False, "error": "not a request: send one JSON object of at most 64 KiB"})
         return
@@ -173,7 +177,7 @@ async def _read(stream: SocketStream) -> dict[str, Any] | None:
         buffered += await stream.receive()
     try:
         return msgspec.json.decode(buffered[LENGTH.size :], type=dict[str, Any])
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return None
 
 

@@ -43,12 +43,12 @@ class Latency:
 
 def _bucket(elapsed_ns: int) -> int:
     octave = max(elapsed_ns, STEPS).bit_length() - STEPS.bit_length()
-    return octave * STEPS + (elapsed_ns >> octave) - (STEPS if octave else 0)
+    return octave * STEPS + (elapsed_ns >> octave)
 
 
 def _edge(bucket: int) -> int:
-    octave, step = divmod(bucket, STEPS)
-    return (step + 1 + (STEPS if octave else 0)) << octave
+    octave = max(0, bucket // STEPS - 1)
+    return (bucket - octave * STEPS + 1) << octave
 
 
 class Counters:

@@ -8,6 +8,7 @@ import os
 import signal
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -100,22 +101,25 @@ class Daemon:
 
     async def _trade(self, store: Store) -> None:
         opened = self.opened = await open_line(self.loaded, self.options, store)
-        async with anyio.create_task_group() as stages:
-            self._start_stages(stages, opened, store)
-            self._switch.restore(opened.halt)
-            await self._switch.obey_file()
-            self.gate.ready = True
-            for failure in opened.cores.strategy.start():
-                self.line.route(failure)
-            turns = self._turns(opened, store)
-            self._supervise(stages, Stage.FEED, turns.run)
-            self._supervise(stages, "pulse", self._pulse)
-            self.state = "running"
-            logger.info("ready: {}", opened.ready_line())
-            await self._until_told(turns)
-            await self._drain(opened, turns, store)
-            self._show()
-            stages.cancel_scope.cancel()
+        with closing(opened.rows):
+            async with anyio.create_task_group() as stages:
+                self._start_stages(stages, opened, store)
+                self._switch.restore(opened.halt)
+                await self._switch.obey_file()
+                if self.gate.killed:
+                    await self._cancel_resting(opened)
+                self.gate.ready = True
+                for failure in opened.cores.strategy.start():
+                    self.line.route(failure)
+                turns = self._turns(opened, store)
+                self._supervise(stages, Stage.FEED, turns.run)
+                self._supervise(stages, "pulse", self._pulse)
+                self.state = "running"
+                logger.info("ready: {}", opened.ready_line())
+                await self._until_told(turns)
+                await self._drain(opened, turns, store)
+                self._show()
+                stages.cancel_scope.cancel()
 
     def _start_stages(self, stages: TaskGroup, opened: Opened, store: Store) -> None:
         cores, line = opened.cores, self.line
@@ -166,13 +170,16 @@ class Daemon:
         opened = self.opened
         if opened is None:
             return
-        for order in opened.cores.execution.open_orders():
-            opened.brokers[order.broker].cancel(order)
-        await self.line.quiet.wait()
+        await self._cancel_resting(opened)
         seen = self.counters.instruments
         for warning in [*opened.feed.warnings(), *unseen(opened.cores.strategy.strategies(), seen)]:
             logger.warning("{}", warning)
         logger.info("the data has ended after row {}", turns.row)
+
+    async def _cancel_resting(self, opened: Opened) -> None:
+        for order in opened.cores.execution.open_orders():
+            opened.brokers[order.broker].cancel(order)
+        await self.line.quiet.wait()
 
     async def _drain(self, opened: Opened, turns: Turns, store: Store) -> None:
         self.state = "stopping"
@@ -215,6 +222,7 @@ class Daemon:
                     inbox.put_bounded(PULSE)
             self.counters.second()
             self.helpers["pulse"].note()
+            self.helpers["store"].note(self._store.commits)
             await self._switch.obey_file()
             if self.opened is not None and time.monotonic() - marked > MARKS_S:
                 self.line.route(self.opened.cores.portfolio.marks())
@@ -234,7 +242,7 @@ class Daemon:
         with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGUSR1) as received:
             async for number in received:
                 if number == signal.SIGUSR1:
-                    await self._switch.on("SIGUSR1", "signal")
+                    await self._switch.on_signal()
                     continue
                 asked += 1
                 if asked > 1:

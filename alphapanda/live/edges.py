@@ -122,7 +122,12 @@ class Inbox:
         while len(self._items) >= self.capacity:
             writer = asyncio.get_running_loop().create_future()
             self._writers.append(writer)
-            await writer
+            try:
+                await writer
+            except asyncio.CancelledError:
+                if len(self._items) < self.capacity:
+                    self._let_writer_in()
+                raise
         self.put_bounded(event)
 
     async def get(self) -> object:

@@ -19,8 +19,9 @@ class Gauge:
         self.processed = 0
         self.last_progress = monotonic()
 
-    def note(self) -> None:
-        self.processed += 1
+    def note(self, processed: int | None = None) -> None:
+        """One more, or so many in all."""
+        self.processed = self.processed + 1 if processed is None else processed
         self.last_progress = monotonic()
 
 

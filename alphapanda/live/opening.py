@@ -4,8 +4,7 @@ Start and restart are this one path. Paper's book comes from the journal: an ord
 restored, one that was prepared or sent but never rested is not found, at once.
 """
 
-import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 
 import anyio
 import anyio.lowlevel
@@ -16,21 +15,13 @@ from msgspec.structs import replace
 from alphapanda.config import Loaded
 from alphapanda.core.execution import TradingEngine
 from alphapanda.errors import CannotStart, DataError
-from alphapanda.events import (
-    Halt,
-    Order,
-    OrderClosed,
-    OrderStatus,
-    Report,
-    ReportKind,
-    TickBatch,
-    to_ist,
-)
+from alphapanda.events import Halt, Order, OrderClosed, OrderStatus, Report, ReportKind, TickBatch
 from alphapanda.live.options import Options
 from alphapanda.pipeline import Cores, Saved, build_cores
 from alphapanda.plan import market_of, plan_of
 from alphapanda.store import Recovered, Store
-from alphapanda.store.schema import sqlite_is_fixed
+from alphapanda.store.schema import SQLITE_VERSION, sqlite_is_fixed
+from alphapanda.times import to_ist
 from alphapanda.venues.contract import Broker, FiniteFeed
 from alphapanda.venues.instruments import InstrumentBook
 from alphapanda.venues.paper import PaperBroker
@@ -47,14 +38,14 @@ class Opened(Struct, frozen=True, kw_only=True):
     cores: Cores
     brokers: Mapping[str, Broker]
     feed: FiniteFeed
-    rows: Iterator[TickBatch]
+    rows: Generator[TickBatch]
     taken: int
     halt: Halt | None
 
     def ready_line(self) -> str:
         brokers = ", ".join(self.brokers)
         strategies = ", ".join(self.cores.strategy.hosted) or "none"
-        sqlite = sqlite3.sqlite_version + ("" if sqlite_is_fixed() else " (has the WAL-reset fault)")
+        sqlite = SQLITE_VERSION + ("" if sqlite_is_fixed() else " (has the WAL-reset fault)")
         return f"brokers {brokers}; strategies {strategies}; from row {self.taken + 1}; SQLite {sqlite}"
 
 
@@ -66,14 +57,16 @@ async def open_line(loaded: Loaded, options: Options, store: Store) -> Opened:
         raise CannotStart(f"--from-start needs an empty store, {store.path} has a journal; move it away")
     book = InstrumentBook()
     feed = _open_feed(loaded, book)
+    _look_at_brokers(loaded)
     plan = plan_of(loaded, book, tag_seed=store.tag_seed, calendar=options.calendar)
     plan = replace(plan, starting_cash=store.open_accounts(dict(plan.starting_cash)))
     saved = _settled(recovered.saved, store)
     cores = build_cores(plan, saved)
-    rows, taken = feed.batches(), _taken(feed, recovered)
+    rows, taken = feed.batches(), _last_row(feed, recovered.taken)
     if taken:
         logger.info("{} rows were taken before: shown to the strategies as warm-up", taken)
-        await _warm_up(cores, rows, taken, recovered)
+        blind = taken if recovered.halt is not None else _last_row(feed, recovered.blind)
+        await _warm_up(cores, rows, taken, blind)
     return Opened(
         cores=cores,
         brokers=_brokers(loaded, saved, recovered),
@@ -89,7 +82,7 @@ def _look_at_settings(loaded: Loaded) -> None:
     settings = loaded.settings
     if settings.storage.require_fixed_sqlite and not sqlite_is_fixed():
         raise CannotStart(
-            f"storage.require_fixed_sqlite: SQLite {sqlite3.sqlite_version} has the WAL-reset fault; "
+            f"storage.require_fixed_sqlite: SQLite {SQLITE_VERSION} has the WAL-reset fault; "
             "use a Python built with 3.51.3 or newer, or set it to false"
         )
     for key, asked in (
@@ -100,8 +93,16 @@ def _look_at_settings(loaded: Loaded) -> None:
             logger.warning("{} is not available yet: nothing is sent", key)
 
 
-def _taken(feed: FiniteFeed, recovered: Recovered) -> int:
-    return max((row for identity, row in recovered.taken.items() if feed.continues(identity)), default=0)
+def _look_at_brokers(loaded: Loaded) -> None:
+    """Before any account is opened: a start that is refused leaves nothing in the journal."""
+    for name in loaded.settings.active_brokers:
+        if name != PaperBroker.name:
+            raise CannotStart(f"active_brokers: the {name} broker is not available yet; use paper")
+
+
+def _last_row(feed: FiniteFeed, rows: Mapping[str, int]) -> int:
+    """Of this data, by the identities it may be known under."""
+    return max((row for identity, row in rows.items() if feed.continues(identity)), default=0)
 
 
 def _open_feed(loaded: Loaded, book: InstrumentBook) -> FiniteFeed:
@@ -124,7 +125,7 @@ def _settled(saved: Saved, store: Store) -> Saved:
     """Orders that paper never took are not found; the journal hears of it first."""
     engine = TradingEngine(saved.orders)
     for order in saved.orders:
-        if order.status in UNSETTLED:
+        if order.broker == PaperBroker.name and order.status in UNSETTLED:
             absent = Report(
                 order_id=order.order_id,
                 kind=ReportKind.ABSENT,
@@ -138,9 +139,8 @@ def _settled(saved: Saved, store: Store) -> Saved:
     return replace(saved, orders=tuple(engine.order(order.order_id) for order in saved.orders))
 
 
-async def _warm_up(cores: Cores, rows: Iterator[TickBatch], taken: int, recovered: Recovered) -> None:
-    """Walk the rows that were taken: prices for all, windows for the strategies, nothing to trade on."""
-    blind = taken if recovered.halt is not None else recovered.blind_until
+async def _warm_up(cores: Cores, rows: Iterator[TickBatch], taken: int, blind: int) -> None:
+    """Rows that were taken: prices for all, windows for strategies after `blind`, nothing to trade on."""
     for batch in rows:
         cores.risk.on(batch)
         cores.portfolio.on(batch)
@@ -157,8 +157,6 @@ def _brokers(loaded: Loaded, saved: Saved, recovered: Recovered) -> dict[str, Br
     resting = _resting(saved.orders, PaperBroker.name)
     brokers: dict[str, Broker] = {}
     for name in loaded.settings.active_brokers:
-        if name != PaperBroker.name:
-            raise CannotStart(f"active_brokers: the {name} broker is not available yet; use paper")
         market = market_of(loaded.settings, resting, recovered.trades_made(name))
         brokers[name] = PaperBroker(market)
     return brokers

@@ -20,6 +20,7 @@ from alphapanda.events import (
     TickBatch,
     Timer,
     Verdict,
+    Voided,
 )
 from alphapanda.live.gate import Gate
 from alphapanda.live.line import Line
@@ -93,6 +94,7 @@ class Execution:
                 continue
             if isinstance(event, Approved) and not self._gate.is_open:
                 self._line.route(_refused_at_gate(event, self._gate))
+                self._line.route(Voided(event.order))
                 continue
             for output in self._core.on(event):
                 if isinstance(output, PlaceOrder):

@@ -10,10 +10,11 @@ import alphapanda
 from alphapanda.config import Settings
 from alphapanda.core.money import to_paisa
 from alphapanda.core.portfolio import PortfolioManager, Standing
-from alphapanda.events import Money, to_ist
+from alphapanda.events import Money
 from alphapanda.live.counters import Counters
 from alphapanda.live.line import Gauge, Line
 from alphapanda.pipeline import Cores
+from alphapanda.times import to_ist
 
 
 def status_of(

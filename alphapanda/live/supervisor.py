@@ -46,7 +46,10 @@ async def supervise(
         except Fatal:
             gauge.state = "failed"
             raise
-        except Exception as error:  # noqa: BLE001 - whatever it was, the budget decides
+        except Exception as error:  # whatever it was, the budget decides
+            if isinstance(error, ExceptionGroup) and error.subgroup(Fatal):
+                gauge.state = "failed"
+                raise
             problem = f"{type(error).__name__}: {error}"
         else:
             if policy.may_end:
@@ -71,5 +74,5 @@ def _within_budget(name: str, problem: str, policy: Supervision, failures: deque
 
 
 def _pause(policy: Supervision, failures: int) -> float:
-    longest = min(policy.longest_pause_s, policy.pause_s * 2 ** (failures - 1))
+    longest = min(policy.longest_pause_s, policy.pause_s * 2 ** min(failures - 1, 30))
     return random.uniform(longest / 2, longest)  # noqa: S311 - jitter, not a secret

@@ -23,8 +23,8 @@ _decoders: dict[str, msgspec.json.Decoder[Any]] = {
 }
 
 
-def chain(previous: bytes, kind: str, body: bytes) -> bytes:
-    return blake2b(previous + kind.encode() + b"\0" + body, digest_size=16).digest()
+def chain(previous: bytes, at_ns: int, kind: str, body: bytes) -> bytes:
+    return blake2b(b"%b%d %b %b" % (previous, at_ns, kind.encode(), body), digest_size=16).digest()
 
 
 class Journal:
@@ -51,7 +51,8 @@ class Journal:
 
     def _append(self, at_ns: int, event: object, last: bytes) -> bytes:
         kind, body = KINDS[type(event)], _encode(event)
-        digest = chain(last, kind, body)
+        _decoders[kind].decode(body)  # what could not be read back would stop every later start
+        digest = chain(last, at_ns, kind, body)
         self._connection.execute(
             "INSERT INTO journal (at_ns, kind, body, hash) VALUES (?, ?, ?, ?)",
             (at_ns, kind, body.decode(), digest),
@@ -67,7 +68,7 @@ def read(connection: sqlite3.Connection) -> Iterator[Record]:
     rows = connection.execute("SELECT seq, at_ns, kind, body, hash FROM journal ORDER BY seq")
     for expected, (seq, at_ns, kind, body, digest) in enumerate(rows, 1):
         raw = body.encode()
-        last = chain(last, kind, raw)
+        last = chain(last, at_ns, kind, raw)
         if seq != expected or last != bytes(digest):
             raise CannotStart(f"journal row {seq} does not follow from the row before: restore a backup")
         decoder = _decoders.get(kind)

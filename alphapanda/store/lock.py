@@ -2,9 +2,13 @@
 
 import fcntl
 import os
+import time
 from pathlib import Path
 
 from alphapanda.errors import CannotStart
+
+PATIENCE_S = 0.25
+"""A command that asks for the holder has the lock for a moment; it is not mistaken for a daemon."""
 
 
 def lock_path(store: Path) -> Path:
@@ -18,7 +22,10 @@ def take(store: Path) -> int:
         descriptor = os.open(lock_path(store), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise CannotStart(f"store {store} cannot be made: {error.strerror}; check storage.path") from error
-    if not _try_lock(descriptor):
+    deadline = time.monotonic() + PATIENCE_S
+    while not (locked := _try_lock(descriptor)) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    if not locked:
         os.close(descriptor)
         raise CannotStart(f"store {store} is in use by the daemon with pid {holder(store)}; stop it first")
     os.ftruncate(descriptor, 0)

@@ -10,9 +10,10 @@ from pathlib import Path
 
 from alphapanda.core.portfolio import Standing
 from alphapanda.errors import CannotStart, Fatal
-from alphapanda.events import IST, Balance, Halt, Instrument, Money, Position, Resume, to_ns
+from alphapanda.events import Balance, Halt, Instrument, Money, Position, Resume
 from alphapanda.rows import Row
 from alphapanda.store import journal, lock, schema
+from alphapanda.times import IST, to_ns
 
 ORDERED = {
     "orders": "rowid",
@@ -118,22 +119,13 @@ def kill_switch(path: Path) -> Row:
     return dict(row) if row else {"is_on": 0, "reason": "", "by_whom": "", "since_ns": 0}
 
 
-def progress(path: Path) -> int:
-    """The last row walked of the newest finite feed; a resume starts after it."""
-    with reading(path) as connection:
-        row = connection.execute("SELECT taken FROM progress ORDER BY time_ns DESC LIMIT 1").fetchone()
-    return row[0] if row else 0
-
-
 def switch(path: Path, *, on: bool, reason: str, by: str) -> None:
     """Flip the kill switch of a daemon that is not running. Raises CannotStart when one is."""
     held = lock.take(path)
     try:
         with closing(sqlite3.connect(path, isolation_level=None)) as connection:
             schema.prepare(connection, str(path))
-            event = (
-                Halt(reason, by, time.time_ns()) if on else Resume(reason, by, time.time_ns(), progress(path))
-            )
+            event = (Halt if on else Resume)(reason, by, time.time_ns())
             journal.Journal(connection).append([(time.time_ns(), event)])
     except sqlite3.Error as error:
         raise CannotStart(f"store {path} cannot be written: {error}; check storage.path") from error

@@ -27,14 +27,14 @@ from alphapanda.pipeline import Saved
 class Recovered(Struct, frozen=True, kw_only=True):
     """What a start needs to know.
 
-    `taken` is the last row walked of each finite feed. `blind_until` is the row of the last resume: rows up
-    to it are not shown again, because strategies start with empty windows after a kill switch.
+    `taken` is the last row walked of each finite feed, `blind` what that was at the last resume: rows up to
+    it are not shown again, because strategies start with empty windows after a kill switch.
     """
 
     saved: Saved
     starting_cash: dict[str, Money]
     taken: dict[str, int]
-    blind_until: int
+    blind: dict[str, int]
     halt: Halt | None
     empty: bool
 
@@ -52,14 +52,16 @@ class Fold:
         self.starting_cash: dict[str, Money] = {}
         self.taken: dict[str, int] = {}
         self.signals_made = 0
-        self.blind_until = 0
+        self.sequence = 0
+        self.blind: dict[str, int] = {}
         self.halt: Halt | None = None
         self.events = 0
 
     def add(self, event: object) -> None:
         self.events += 1
         match event:
-            case Approved(_, signal):
+            case Approved(order, signal):
+                self.sequence = max(self.sequence, order.sequence)
                 self._count(signal.signal_id)
             case Refused():
                 self._count(event.signal.signal_id)
@@ -83,7 +85,7 @@ class Fold:
                 self.halt = event
             case Resume():
                 self.halt = None
-                self.blind_until = event.row
+                self.blind = dict(self.taken)
 
     def _count(self, signal_id: str) -> None:
         self.signals_made = max(self.signals_made, int(signal_id[1:]))
@@ -95,11 +97,12 @@ class Fold:
                 fills=tuple(self.fills),
                 marks=self.marks,
                 signals_made=self.signals_made,
+                sequence=self.sequence,
                 halted=self.halt is not None,
             ),
             starting_cash=self.starting_cash,
             taken=self.taken,
-            blind_until=self.blind_until,
+            blind=self.blind,
             halt=self.halt,
             empty=self.events == 0,
         )

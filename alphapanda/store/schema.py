@@ -9,6 +9,7 @@ import sqlite3
 from alphapanda.errors import CannotStart
 
 APPLICATION_ID = 0x41_50_4E_44  # "APND"
+SQLITE_VERSION = sqlite3.sqlite_version
 
 VERSION_1 = """
 CREATE TABLE meta (
@@ -158,7 +159,7 @@ def _version(connection: sqlite3.Connection, path: str) -> int:
         raise CannotStart(
             f"{path} has schema version {version}, this program knows {len(MIGRATIONS)}; upgrade alphapanda"
         )
-    check = connection.execute("PRAGMA quick_check").fetchone()[0]
+    check = " ".join(connection.execute("PRAGMA quick_check(1)").fetchone()[0].split())
     if check != "ok":
         raise CannotStart(f"{path} is damaged ({check}); restore a backup, the file is left as it is")
     return version

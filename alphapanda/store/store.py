@@ -11,7 +11,6 @@ import os
 import secrets
 import sqlite3
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -47,6 +46,7 @@ class Store:
         self._journal: journal.Journal
         self._pending: list[journal.Record] = []
         self._waiters: list[asyncio.Future[None]] = []
+        self._served: list[asyncio.Future[None]] = []
         self._wake = asyncio.Event()
         self._urgent = asyncio.Event()
         self._mark: RowTaken | None = None
@@ -57,7 +57,7 @@ class Store:
     async def __aenter__(self) -> Self:
         self._lock = lock.take(self.path)
         try:
-            self._database = await aiosqlite.connect(self.path, isolation_level=None)
+            self._database = await self._connect()
             await self._in_thread(self._prepare)
         except (OSError, sqlite3.Error) as error:
             await self._close()
@@ -66,6 +66,14 @@ class Store:
             await self._close()
             raise
         return self
+
+    async def _connect(self) -> aiosqlite.Connection:
+        database = aiosqlite.connect(self.path, isolation_level=None)
+        try:
+            return await database
+        except BaseException:
+            database._thread.join()  # noqa: SLF001 - it would outlive the loop and fail there, aloud
+            raise
 
     async def __aexit__(self, *_: object) -> None:
         await self._close()
@@ -97,7 +105,7 @@ class Store:
         for broker, cash in starting_cash.items():
             if broker not in known:
                 self.tap(AccountOpened(broker, cash))
-        return {broker: known.get(broker, cash) for broker, cash in starting_cash.items()}
+        return starting_cash | known
 
     def tap(self, event: object) -> None:
         """Keep an event for the next commit. What the journal does not keep is ignored."""
@@ -124,12 +132,20 @@ class Store:
         await waiter
 
     async def run(self) -> None:
-        """The writer task: commits what is pending until cancelled."""
-        while True:
-            await self._wake.wait()
-            if not self._waiters:
-                await self._linger()
-            await self._write()
+        """The writer task: commits what is pending until cancelled. After its end nothing more is durable."""
+        try:
+            while True:
+                await self._wake.wait()
+                if not self._waiters:
+                    await self._linger()
+                await self._write()
+        except asyncio.CancelledError:
+            self._fail(StoreFailed(f"store {self.path}: the writer was stopped"))
+            raise
+        except Exception as error:
+            failure = StoreFailed(f"store {self.path}: commit failed: {error}; nothing more is sent")
+            self._fail(failure)
+            raise failure from error
 
     async def _linger(self) -> None:
         try:
@@ -142,7 +158,7 @@ class Store:
         self._wake.clear()
         self._urgent.clear()
         records, self._pending = self._pending, []
-        waiters, self._waiters = self._waiters, []
+        self._served, self._waiters = self._waiters, []
         if self._mark is not None:
             records.append((time.time_ns(), self._mark))
             self._mark, self._marked_at = None, time.monotonic()
@@ -151,24 +167,17 @@ class Store:
             if records:
                 await self._in_thread(self._journal.append, records)
                 self.commits += 1
-        except sqlite3.Error as error:
-            self._failure = StoreFailed(f"store {self.path}: commit failed: {error}; nothing more is sent")
-            _resolve(waiters, self._failure)
-            raise self._failure from error
-        except asyncio.CancelledError:
-            _resolve(waiters, StoreFailed(f"store {self.path}: the writer was stopped"))
-            raise
         finally:
             self._writing = False
-        _resolve(waiters, None)
-
-
-def _resolve(waiters: Sequence[asyncio.Future[None]], failure: StoreFailed | None) -> None:
-    for waiter in waiters:
-        if not waiter.done():
-            if failure is None:
+        for waiter in self._served:
+            if not waiter.done():
                 waiter.set_result(None)
-            else:
+
+    def _fail(self, failure: StoreFailed) -> None:
+        """For all who wait, those of the commit under way and those who came since, and for ever after."""
+        self._failure = failure
+        for waiter in self._served + self._waiters:
+            if not waiter.done():
                 waiter.set_exception(failure)
 
 

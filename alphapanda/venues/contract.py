@@ -1,6 +1,6 @@
 """What the line asks of a market: a broker, and two kinds of feed. Every venue is tested against it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from typing import Protocol
 
 from alphapanda.events import Order, Report, TickBatch
@@ -37,8 +37,8 @@ class FiniteFeed(Protocol):
     def continues(self, identity: str) -> bool:
         """Is this the data of a stored identity, perhaps with rows added at its end?"""
 
-    def batches(self) -> Iterator[TickBatch]:
-        """One row each, numbered from 1."""
+    def batches(self) -> Generator[TickBatch]:
+        """One row each, numbered from 1; closing it lets go of the files."""
 
     def fraction_read(self) -> float:
         """0 to 1, for a progress bar."""

@@ -24,9 +24,8 @@ def accepted(
             if _blank(cells):
                 continue
             if skipped is None or _runs_on(cells):
-                raise DataError(
-                    f"{place(cells)}: {reason(cells)}{_QUOTE if _runs_on(cells) else ''}"
-                ) from None
+                hint = _QUOTE if _runs_on(cells) else _SKIP
+                raise DataError(f"{place(cells)}: {reason(cells)}{hint}") from None
             skipped.bad += 1
         except DataError as error:
             raise DataError(f"{place(cells)}: {error}") from None
@@ -36,6 +35,7 @@ def accepted(
 
 
 _QUOTE = " (a quotation mark is left open)"
+_SKIP = "; correct the row, or go on without it with --skip-bad-rows"
 
 
 def _blank(cells: Sequence[Any]) -> bool:

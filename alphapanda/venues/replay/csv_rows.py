@@ -54,7 +54,9 @@ class CsvFile:
             try:
                 yield reader
             finally:
-                self._consumed, self._raw = raw.tell(), None
+                self._raw = None
+                if not raw.closed:  # it is when a walk that was given up is collected as garbage
+                    self._consumed = raw.tell()
 
     @property
     def consumed(self) -> int:

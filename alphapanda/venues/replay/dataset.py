@@ -3,7 +3,7 @@
 Walk `batches()` once for a run; a second walk starts over. Both shells use it, so nothing here waits.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
@@ -78,7 +78,7 @@ class DataSet:
                 short.append(f"{index}={length}")
         return ":".join([whole.hexdigest(), ",".join(short)] if short else [whole.hexdigest()])
 
-    def batches(self) -> Iterator[TickBatch]:
+    def batches(self) -> Generator[TickBatch]:
         met: dict[int, Instrument] = {}
         for row, (time_ns, tick) in enumerate(self._rows(), 1):
             if tick.instrument_token in met:

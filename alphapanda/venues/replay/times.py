@@ -9,7 +9,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
-from alphapanda.events import to_ns
+from alphapanda.times import to_ns
 
 ZONE = timezone(timedelta(hours=5, minutes=30))
 YEAR_2000_NS = to_ns(datetime(2000, 1, 1, tzinfo=ZONE))

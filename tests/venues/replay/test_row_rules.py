@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alphapanda.events import IST, to_ist
+from alphapanda.times import IST, to_ist
 from alphapanda.venues.instruments import InstrumentBook
 from alphapanda.venues.replay import Counts, DataSet
 from alphapanda.venues.replay.rules import taker

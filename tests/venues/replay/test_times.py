@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alphapanda.events import IST, to_ns
+from alphapanda.times import IST, to_ns
 from alphapanda.venues.replay.times import instant_reader, parse_time, time_reader
 
 IN_IST = "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S", "%Y%m%d %H:%M:%S", "%Y%m%dT%H%M%S", "%Y/%m/%d %H:%M:%S"

@@ -1,0 +1,297 @@
+"""Whatever the data, the strategies and the limits: the loop and the live line come to the same rows.
+
+The live side is the real daemon in this process, with its five tasks, its queues and its SQLite store. It is
+also stopped at some row and started again, and what its stages took in is fed to fresh cores.
+"""
+
+import tempfile
+from datetime import datetime, timedelta
+from pathlib import Path
+from random import Random
+from typing import Any, NamedTuple
+
+import anyio
+import anyio.lowlevel
+import pytest
+import running
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from loguru import logger
+from msgspec.structs import replace
+
+from alphapanda.backtest import Result, run_backtest
+from alphapanda.config import Loaded, load
+from alphapanda.core.portfolio import Standing
+from alphapanda.events import Money
+from alphapanda.live import opening
+from alphapanda.live.daemon import Daemon
+from alphapanda.live.options import Options
+from alphapanda.pipeline import Cores, build_cores
+from alphapanda.rows import MONEY, Row, position_row, standing_row
+from alphapanda.store import offline
+from alphapanda.venues.instruments import InstrumentBook
+from alphapanda.venues.replay import DataSet
+
+SYMBOLS = ("INFY", "RELIANCE", "SBIN", "TCS")
+OPENING = datetime(2024, 1, 31, 15, 20)  # ten minutes before the close, so that a calendar matters
+REPEATABLE = settings(
+    max_examples=60,
+    derandomize=True,
+    deadline=None,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    phases=[Phase.generate],  # add Phase.shrink to look into a failure: it may take minutes
+)
+SECONDS = [0, 0, 0, 1, 1, 1, 1, 2, 30, 300, -1, -20]
+"""From one row of a file to its next: ties, gaps, and steps back."""
+LIMITS = {
+    "max_order_quantity": [0, 10],
+    "max_order_value": [0.0, 800.0, 1500.0],
+    "max_position_quantity": [0, 5, 12],
+    "max_position_value": [0.0, 1200.0],
+    "max_open_positions": [0, 1, 2],
+    "max_orders_per_second": [0, 1],
+    "max_orders_per_minute": [0, 2, 4],
+    "max_orders_per_day": [0, 3, 15],
+    "max_price_deviation_percent": [0.0, 5.0],
+    "duplicate_window_s": [0.0, 1.0, 120.0],
+}
+CASH = [1500.0, 10_000.0, 1_000_000.0]
+MOVES = [-40, -11, -3, -1, 0, 0, 1, 3, 11, 40]
+"""In ticks of 0.05 rupees."""
+
+
+def folder_in(factory: pytest.TempPathFactory) -> tempfile.TemporaryDirectory[str]:
+    """Each example has its own."""
+    return tempfile.TemporaryDirectory(dir=factory.getbasetemp())
+
+
+class File(NamedTuple):
+    symbol: str
+    bars: bool
+    rows: int
+    seed: int
+
+    def write(self, folder: Path) -> None:
+        """A random walk with ties, gaps, rows out of order and rows that are there twice."""
+        folder.mkdir(exist_ok=True)
+        chance, at, price = Random(self.seed), OPENING, 2000
+        lines = ["timestamp,open,high,low,close,volume" if self.bars else "timestamp,ltp,volume"]
+        for number in range(self.rows):
+            at += timedelta(seconds=chance.choice(SECONDS) * (60 if self.bars else 1))
+            first = price = max(1, price + chance.choice(MOVES))
+            price = max(1, price + chance.choice(MOVES))
+            figures = [first, max(first, price) + 1, max(1, min(first, price) - 1), price]
+            shown = [f"{ticks * 5 / 100:.2f}" for ticks in (figures if self.bars else [price])]
+            lines += [",".join([str(at), *shown, str(number * 10)])] * chance.choice([1] * 9 + [2])
+        (folder / f"{self.symbol}.csv").write_text("\n".join([*lines, ""]))
+
+
+class World(NamedTuple):
+    """Everything that a run depends on."""
+
+    files: list[File]
+    strategies: list[dict[str, Any]]
+    limits: dict[str, Any]
+    starting_cash: float
+    calendar: bool
+
+    def lay_out(self, folder: Path) -> Loaded:
+        for file in self.files:
+            file.write(folder / "prices")
+        config = running.write_config(
+            folder,
+            strategies=self.strategies,
+            risk=self.limits,
+            paper_trading={"starting_cash": self.starting_cash},
+        )
+        return load(config, environ={}, cwd=folder)
+
+
+def invented(chance: Random) -> World:
+    """Both strategies may trade the same instruments; about a third of the limits are set."""
+    files = [
+        File(symbol, chance.random() < 0.5, chance.randint(5, 100), chance.randrange(2**32))
+        for symbol in chance.sample(SYMBOLS, chance.randint(1, 4))
+    ]
+    limits = {key: chance.choice(values) for key, values in LIMITS.items() if chance.random() < 0.35}
+    strategies = [momentum(chance, strategy_id) for strategy_id in ("momentum_1", "momentum_2")]
+    return World(files, strategies, limits, chance.choice(CASH), calendar=chance.random() < 0.4)
+
+
+def momentum(chance: Random, strategy_id: str) -> dict[str, Any]:
+    per_mille = [0.1, 0.2, 0.5, 1, 5, 10]
+    return running.strategy(
+        strategy_id,
+        instruments=[f"NSE:{symbol}" for symbol in chance.sample(SYMBOLS, chance.randint(2, 4))],
+        params={
+            "lookback_period": chance.randint(1, 6),
+            "buy_threshold": 1 + chance.choice(per_mille) / 1000,
+            "sell_threshold": 1 - chance.choice(per_mille) / 1000,
+            "quantity": chance.randint(1, 20),
+            "allow_short": chance.random() < 0.5,
+        },
+    )
+
+
+WORLDS = st.builds(invented, st.randoms(use_true_random=True))
+"""Each from its own seed, drawn by hypothesis: far apart from each other, and the same at every run."""
+
+
+class Outcome(NamedTuple):
+    """What both shells leave, with exact money."""
+
+    orders: list[Row]
+    trades: list[Row]
+    signals: list[Row]
+    positions: list[Row]
+    standings: dict[str, Row]
+
+
+@pytest.fixture(autouse=True)
+def quiet_log():
+    logger.remove()
+
+
+def exact(rows: list[Row]) -> list[Row]:
+    """Money as numbers, so that 100 is 100.00; no tag, which is unique to a store."""
+    return [
+        {name: Money(value) if name in MONEY and value is not None else value for name, value in row.items()}
+        for row in ({name: value for name, value in row.items() if name != "tag"} for row in rows)
+    ]
+
+
+def of_standings(standings: list[Standing]) -> dict[str, Row]:
+    return {standing.broker: exact([standing_row(standing)])[0] for standing in standings}
+
+
+def by_loop(loaded: Loaded, world: World) -> Outcome:
+    book = InstrumentBook()
+    result: Result = run_backtest(
+        loaded, DataSet(loaded.settings.feed.replay.paths, book), book, calendar=world.calendar
+    )
+    assert not result.ledger.failures
+    key = ("strategy_id", "exchange", "tradingsymbol")
+    positions = [position_row(position) for position in result.positions]
+    return Outcome(
+        exact(result.orders),
+        exact(result.trades),
+        exact(result.signals),
+        exact(sorted(positions, key=lambda row: [row[name] for name in key])),
+        of_standings(list(result.standings.values())),
+    )
+
+
+def stored(loaded: Loaded) -> Outcome:
+    path = Path(loaded.settings.storage.path)
+    orders, trades, signals, positions = (
+        exact(offline.rows(path, table)) for table in ("orders", "trades", "signals", "positions")
+    )
+    return Outcome(orders, trades, signals, positions, of_standings(offline.standings(path)))
+
+
+def live(loaded: Loaded, world: World, *, stop_after: int | None = None) -> int:
+    """The daemon until the data ends, or until it is stopped after some row; the last row it walked."""
+
+    async def run() -> int:
+        daemon = Daemon(loaded, Options(speed=None, until_end=True, calendar=world.calendar))
+
+        async def stop_in_time(after: int) -> None:
+            while daemon.turns is None or daemon.turns.row < after:
+                await anyio.lowlevel.checkpoint()
+            daemon.stop()
+
+        async with anyio.create_task_group() as group:
+            if stop_after is not None:
+                group.start_soon(stop_in_time, stop_after)
+            assert await daemon.run() == 0
+            group.cancel_scope.cancel()
+        assert daemon.turns is not None
+        return daemon.turns.row
+
+    return anyio.run(run)
+
+
+def rows_of(loaded: Loaded) -> int:
+    return sum(1 for _ in DataSet(loaded.settings.feed.replay.paths, InstrumentBook()).batches())
+
+
+@REPEATABLE
+@given(world=WORLDS)
+def test_the_loop_and_the_live_line_leave_the_same_rows(tmp_path_factory, world):
+    with folder_in(tmp_path_factory) as folder:
+        loaded = world.lay_out(Path(folder))
+        assert live(loaded, world) == rows_of(loaded)
+        assert stored(loaded) == by_loop(loaded, world)
+
+
+@REPEATABLE
+@given(world=WORLDS, stops=st.lists(st.integers(1, 120), min_size=1, max_size=3).map(sorted))
+def test_a_line_that_was_stopped_and_started_leaves_the_rows_of_one_that_was_not(
+    tmp_path_factory, world, stops
+):
+    with folder_in(tmp_path_factory) as folder:
+        loaded = world.lay_out(Path(folder))
+        for stop_after in stops:
+            live(loaded, world, stop_after=stop_after)
+        assert live(loaded, world) == rows_of(loaded)
+        assert stored(loaded) == by_loop(loaded, world)
+
+
+@REPEATABLE
+@given(world=WORLDS)
+def test_the_recorded_inbox_of_each_stage_replays_to_the_same_outputs(tmp_path_factory, world):
+    """What a core took in is all that its decisions depend on: no clock, no chance, no shared state."""
+    recorded: dict[str, list[tuple[object, list[object]]]] = {}
+    fresh: list[Cores] = []
+
+    def build_recorded(plan: Any, saved: Any) -> Cores:
+        again = replace(plan, strategies=[strategy.fresh() for strategy in plan.strategies])
+        fresh.append(build_cores(again, saved))
+        cores = build_cores(plan, saved)
+        for stage, core in cores._asdict().items():
+            core.on = recording(core.on, recorded.setdefault(stage, []))
+        return cores
+
+    with (
+        tempfile.TemporaryDirectory(dir=tmp_path_factory.getbasetemp()) as folder,
+        pytest.MonkeyPatch.context() as patched,
+    ):
+        patched.setattr(opening, "build_cores", build_recorded)
+        live(world.lay_out(Path(folder)), world)
+    (cores,) = fresh
+    cores.strategy.start()
+    assert set(recorded) == set(Cores._fields)
+    for stage, inbox in recorded.items():
+        core = getattr(cores, stage)
+        for event, outputs in inbox:
+            assert core.on(event) == outputs, (stage, event)
+
+
+def recording(on: Any, inbox: list[tuple[object, list[object]]]) -> Any:
+    def recorded(event: object) -> list[object]:
+        outputs = on(event)
+        inbox.append((event, list(outputs)))
+        return outputs
+
+    return recorded
+
+
+def test_the_worlds_tried_above_trade_and_are_refused(tmp_path_factory):
+    """The properties are worth something: over their examples all of this occurs."""
+    seen: set[object] = set()
+
+    @REPEATABLE
+    @given(WORLDS)
+    def look(world: World) -> None:
+        with folder_in(tmp_path_factory) as folder:
+            outcome = by_loop(world.lay_out(Path(folder)), world)
+        seen.update((row["verdict"], row["rule"]) for row in outcome.signals)
+        seen.update(row["status"] for row in outcome.orders)
+        seen.update("short" for row in outcome.positions if row["quantity"] < 0)
+
+    look()
+    assert {"FILLED", "CANCELLED", "short", ("approved", None)} <= seen
+    rules = ("available_cash", "max_order_value", "max_position_quantity", "max_open_positions")
+    rules += ("max_orders_per_second", "max_orders_per_day", "duplicate_window_s", "market_closed")
+    assert {("refused", rule) for rule in rules} <= seen

@@ -1,0 +1,287 @@
+"""TradingEngine: the life of an order is the table, the whole table, and nothing but the table."""
+
+from itertools import product
+
+import pytest
+from builders import BUY, SELL, TEN_NS, batch, order, report, signal
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from alphapanda.core.execution import LIFE, STALE, ImpossibleReport, TradingEngine
+from alphapanda.events import (
+    Approved,
+    CancelOrder,
+    Halt,
+    Money,
+    OrderClosed,
+    OrderFilled,
+    OrderOpened,
+    OrderStatus,
+    OrderUpdated,
+    PlaceOrder,
+    ReportKind,
+    Resume,
+)
+
+S, K = OrderStatus, ReportKind
+EVERY_PAIR = list(product(S, K))
+
+
+def engine_with(status=S.OPEN, quantity=10, filled=0, **fields):
+    """An engine that recovered one order, of which `filled` have traded in one trade."""
+    return TradingEngine(
+        [
+            order(
+                quantity=quantity,
+                status=status,
+                filled_quantity=filled,
+                filled_value=Money(100) * filled,
+                **fields,
+            )
+        ],
+        [("paper", "T000001")] if filled else [],
+    )
+
+
+def filled_in(status):
+    """How much must have traded for an order of ten to be in this state."""
+    return {S.PARTIAL: 4, S.FILLED: 10}.get(status, 0)
+
+
+@pytest.mark.parametrize(("status", "kind"), EVERY_PAIR)
+def test_every_report_in_every_state_moves_the_order_or_is_stale_or_is_impossible(status, kind):
+    engine = engine_with(status, filled=filled_in(status))
+    before = engine.order("O000001")
+    news = report(kind, trade_id="T000002", quantity=1)
+    if (status, kind) in LIFE:
+        assert len(engine.on(news)) == 1
+        assert engine.order("O000001").status == LIFE[status, kind]
+        return
+    if (status, kind) in STALE:
+        assert engine.on(news) == []
+    else:
+        with pytest.raises(ImpossibleReport, match="O000001"):
+            engine.on(news)
+    assert engine.order("O000001") is before
+
+
+def test_no_pair_is_both_in_the_table_and_stale():
+    assert not LIFE.keys() & STALE
+    assert LIFE.keys() | STALE <= set(EVERY_PAIR)
+
+
+def test_the_whole_table_as_a_reviewer_reads_it():
+    """One line a state, one column a report: what it leads to, `-` for stale, `!` for impossible."""
+    marks = dict.fromkeys(STALE, "-") | {pair: status.value for pair, status in LIFE.items()}
+    table = {status.value: [marks.get((status, kind), "!") for kind in K] for status in S}
+    assert [kind.value for kind in K] == [
+        *("sent", "withheld", "accepted", "rejected", "fill", "cancelled", "no_answer", "absent"),
+    ]
+    assert table == {
+        "PREPARED": [
+            *("SENT", "WITHHELD", "OPEN", "REJECTED"),
+            *("PARTIAL", "CANCELLED", "UNKNOWN", "NOT_FOUND"),
+        ],
+        "SENT": ["!", "!", "OPEN", "REJECTED", "PARTIAL", "CANCELLED", "UNKNOWN", "NOT_FOUND"],
+        "OPEN": ["!", "!", "-", "REJECTED", "PARTIAL", "CANCELLED", "-", "!"],
+        "PARTIAL": ["!", "!", "-", "!", "PARTIAL", "CANCELLED", "-", "!"],
+        "UNKNOWN": ["!", "!", "OPEN", "REJECTED", "PARTIAL", "CANCELLED", "-", "NOT_FOUND"],
+        "FILLED": ["!", "!", "-", "!", "!", "-", "-", "!"],
+        "CANCELLED": ["!", "!", "-", "!", "CANCELLED", "-", "-", "!"],
+        "REJECTED": ["!", "!", "-", "-", "!", "-", "-", "!"],
+        "NOT_FOUND": ["!", "!", "OPEN", "!", "PARTIAL", "!", "!", "-"],
+        "WITHHELD": ["!", "!", "!", "!", "!", "!", "!", "!"],
+    }
+
+
+def test_an_ended_order_never_lives_again_but_by_adoption():
+    """NOT_FOUND is adopted when the broker shows the order after all; a fill may cross a cancel."""
+    alive = {(before, kind) for (before, kind), after in LIFE.items() if before.ended and not after.ended}
+    assert alive == {(S.NOT_FOUND, K.ACCEPTED), (S.NOT_FOUND, K.FILL)}
+    moved = {(before, kind) for before, kind in LIFE if before.ended}
+    assert moved - alive == {(S.CANCELLED, K.FILL)}
+
+
+def test_no_answer_is_never_a_rejection():
+    outcomes = {after for (_, kind), after in LIFE.items() if kind is K.NO_ANSWER}
+    assert outcomes == {S.UNKNOWN}
+    assert {kind for (before, kind) in LIFE if before is S.UNKNOWN} == {
+        *(K.ACCEPTED, K.REJECTED, K.CANCELLED, K.ABSENT, K.FILL)
+    }
+
+
+@pytest.mark.parametrize(
+    ("kind", "event"),
+    [
+        (K.SENT, OrderUpdated),
+        (K.ACCEPTED, OrderUpdated),
+        (K.NO_ANSWER, OrderUpdated),
+        (K.FILL, OrderFilled),
+        (K.REJECTED, OrderClosed),
+        (K.CANCELLED, OrderClosed),
+        (K.ABSENT, OrderClosed),
+        (K.WITHHELD, OrderClosed),
+    ],
+)
+def test_a_move_is_told_as_updated_filled_or_closed(kind, event):
+    (output,) = engine_with(S.PREPARED).on(report(kind, quantity=1))
+    assert type(output) is event
+
+
+def test_an_approval_is_first_opened_and_then_placed():
+    made = order()
+    engine = TradingEngine()
+    assert engine.on(Approved(made, signal())) == [OrderOpened(made), PlaceOrder(made)]
+    assert engine.open_orders() == [made]
+    assert engine.order("O000001") is made
+    assert (engine.total("paper"), engine.total("zerodha")) == (1, 0)
+
+
+def test_a_report_brings_its_broker_id_its_reason_and_its_time():
+    engine = engine_with(S.SENT)
+    engine.on(report(K.ACCEPTED, broker_order_id="B1", time_ns=TEN_NS + 5))
+    (closed,) = engine.on(report(K.CANCELLED, reason="by the operator", time_ns=TEN_NS + 9))
+    assert (closed.order.broker_order_id, closed.order.reason) == ("B1", "by the operator")
+    assert (closed.order.created_ns, closed.order.updated_ns) == (TEN_NS, TEN_NS + 9)
+
+
+def test_a_fill_carries_everything_of_its_order_and_its_trade():
+    engine = engine_with(S.OPEN, quantity=10)
+    fill_report = report(
+        K.FILL,
+        quantity=4,
+        price=Money("100.05"),
+        charges=Money("0.40"),
+        time_ns=TEN_NS + 7,
+        broker_order_id="B",
+    )
+    (filled,) = engine.on(fill_report)
+    assert (filled.order.status, filled.order.filled_quantity) == (S.PARTIAL, 4)
+    assert (filled.order.filled_value, filled.order.broker_order_id) == (Money("400.20"), "B")
+    trade = filled.fill
+    assert (trade.trade_id, trade.order_id, trade.broker) == ("T000001", "O000001", "paper")
+    assert (trade.strategy_id, trade.product) == ("momentum_1", "MIS")
+    assert (trade.quantity, trade.price, trade.charges) == (4, Money("100.05"), Money("0.40"))
+    assert (trade.transaction_type, trade.traded_ns) == (BUY, TEN_NS + 7)
+
+
+pieces = st.lists(st.integers(1, 20), min_size=1, max_size=8)
+
+
+@settings(deadline=None)
+@given(pieces, st.data())
+def test_a_fill_in_any_pieces_in_any_order_with_repeats_ends_the_same(sizes, data):
+    quantity = sum(sizes)
+    reports = [
+        report(K.FILL, quantity=size, trade_id=f"T{number}", price=Money(100 + number))
+        for number, size in enumerate(sizes)
+    ]
+    repeats = data.draw(st.lists(st.sampled_from(reports), max_size=8))
+    late = data.draw(st.lists(st.sampled_from([report(K.ACCEPTED), report(K.NO_ANSWER)]), max_size=3))
+    engine = engine_with(S.OPEN, quantity=quantity)
+    outputs = [
+        output for news in data.draw(st.permutations(reports + repeats + late)) for output in engine.on(news)
+    ]
+    assert [type(output) for output in outputs] == [OrderFilled] * len(sizes)
+    assert sum(output.fill.quantity for output in outputs) == quantity
+    assert {output.fill.trade_id for output in outputs} == {news.trade_id for news in reports}
+    final = engine.order("O000001")
+    assert (final.status, final.filled_quantity, final.pending_quantity) == (S.FILLED, quantity, 0)
+    assert final.filled_value == sum(news.price * news.quantity for news in reports)
+    assert engine.open_orders() == []
+
+
+@given(st.integers(1, 20), st.integers(0, 20), st.integers(-2, 50))
+def test_more_than_was_ordered_never_fills(quantity, already, size):
+    already = min(already, quantity - 1)
+    engine = engine_with(S.PARTIAL if already else S.OPEN, quantity=quantity, filled=already)
+    news = report(K.FILL, trade_id="T2", quantity=size)
+    if 0 < size <= quantity - already:
+        (filled,) = engine.on(news)
+        assert filled.order.filled_quantity == already + size
+        return
+    before = engine.order("O000001")
+    with pytest.raises(ImpossibleReport, match=f"to {already + size} of {quantity}"):
+        engine.on(news)
+    assert engine.order("O000001") is before
+
+
+def test_a_trade_id_that_was_refused_as_too_much_is_not_remembered():
+    engine = engine_with(S.OPEN, quantity=5)
+    with pytest.raises(ImpossibleReport):
+        engine.on(report(K.FILL, quantity=6))
+    assert len(engine.on(report(K.FILL, quantity=5))) == 1
+
+
+def test_a_trade_booked_before_a_restart_is_not_booked_again():
+    engine = engine_with(S.PARTIAL, filled=4)
+    assert engine.on(report(K.FILL, quantity=4)) == []
+    assert engine.order("O000001").filled_quantity == 4
+
+
+def test_the_same_trade_id_at_two_brokers_is_two_trades():
+    engine = TradingEngine([order(status=S.OPEN), order(sequence=2, status=S.OPEN, broker="zerodha")])
+    assert len(engine.on(report(K.FILL, "O000001", quantity=1))) == 1
+    assert len(engine.on(report(K.FILL, "O000002", quantity=1))) == 1
+    assert engine.on(report(K.FILL, "O000002", quantity=1)) == []
+
+
+def test_a_fill_that_crosses_a_cancel_is_real_and_may_complete_the_order():
+    engine = engine_with(S.CANCELLED, quantity=10, filled=4)
+    (part,) = engine.on(report(K.FILL, trade_id="T2", quantity=5))
+    assert (part.order.status, part.order.filled_quantity) == (S.CANCELLED, 9)
+    (rest,) = engine.on(report(K.FILL, trade_id="T3", quantity=1))
+    assert (rest.order.status, rest.order.filled_quantity) == (S.FILLED, 10)
+
+
+def test_a_report_on_an_order_that_was_never_opened_is_impossible():
+    with pytest.raises(ImpossibleReport, match="O000009"):
+        engine_with().on(report(K.ACCEPTED, "O000009"))
+
+
+def test_a_halt_cancels_every_order_that_may_still_trade():
+    engine = TradingEngine([order(sequence=n, status=status) for n, status in enumerate(S, start=1)])
+    cancels = engine.on(Halt("test", "operator", TEN_NS))
+    assert all(type(cancel) is CancelOrder for cancel in cancels)
+    alive = {S.PREPARED, S.SENT, S.OPEN, S.PARTIAL, S.UNKNOWN}
+    assert {cancel.order.status for cancel in cancels} == alive
+    assert len(cancels) == len(alive)
+    assert [cancel.order for cancel in cancels] == engine.open_orders()
+    assert engine.halted
+    assert engine.on(Resume("test", "operator", TEN_NS)) == []
+    assert not engine.halted
+
+
+def test_an_event_that_is_not_for_execution_raises():
+    with pytest.raises(TypeError, match="TickBatch"):
+        TradingEngine().on(batch())
+
+
+news = st.builds(
+    report,
+    st.sampled_from(list(K)),
+    st.sampled_from(["O000001", "O000002"]),
+    quantity=st.integers(1, 6),
+    trade_id=st.sampled_from("ABCDEF"),
+    price=st.integers(90, 110).map(Money),
+)
+inbox = st.lists(
+    news
+    | st.integers(1, 2).map(lambda n: Approved(order((BUY, SELL)[n - 1], sequence=n), signal()))
+    | st.sampled_from([Halt("", "", 0), Resume("", "", 0)]),
+    max_size=30,
+)
+
+
+@given(inbox)
+def test_the_same_inbox_gives_the_same_outbox(events):
+    def outbox():
+        engine, answers = TradingEngine(), []
+        for event in events:
+            try:
+                answers.append(engine.on(event))
+            except ImpossibleReport as refusal:
+                answers.append(str(refusal))
+        return answers
+
+    assert outbox() == outbox()

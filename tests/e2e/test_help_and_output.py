@@ -1,0 +1,158 @@
+"""What people and scripts read: help, tables, JSON, pipes."""
+
+import json
+import re
+import subprocess
+
+import pytest
+from running import COMMAND, FINISH_S, answer, environment, run, strategy, write_config, write_ticks, zigzag
+
+GROUPS = ("", "kill-switch", "config")
+READING = ("orders", "trades", "positions", "portfolio", "signals")
+
+
+def commands_of(folder, group):
+    """The commands that a group's help lists."""
+    listed = run(folder, *group.split(), "-h").stdout.partition("Commands")[2]
+    return re.findall(r"^│ ([a-z][a-z-]*)  ", listed, re.MULTILINE)
+
+
+@pytest.fixture(scope="module")
+def every_command(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("help")
+    found = list(GROUPS)
+    for group in GROUPS:
+        found += [f"{group} {name}".strip() for name in commands_of(folder, group) if name not in GROUPS]
+    return found
+
+
+@pytest.fixture(scope="module")
+def traded(tmp_path_factory):
+    """A folder in which 1,000 shares were traded a few times, so that there are large sums to show."""
+    folder = tmp_path_factory.mktemp("traded")
+    big = strategy(
+        "a_strategy_with_a_name_of_32char",
+        params={"lookback_period": 1, "buy_threshold": 1.01, "sell_threshold": 0.99, "quantity": 1000},
+    )
+    write_config(folder, strategies=[big], paper_trading={"starting_cash": 12345678.9})
+    write_ticks(folder, [(second, "INFY", price * 4) for second, _, price in zigzag(40)])
+    assert run(folder, "run", "--until-end").code == 0
+    return folder
+
+
+def test_the_help_lists_the_commands_that_there_are(every_command):
+    assert {"run", "stop", "status", "backtest", "kill-switch on", "kill-switch off", *READING} <= set(
+        every_command
+    )
+    assert {"config init", "config check", "config show"} <= set(every_command)
+
+
+def test_every_help_fits_100_columns_has_an_example_and_says_what_each_option_does(tmp_path, every_command):
+    for command in every_command:
+        done = run(tmp_path, *command.split(), "-h", env={"COLUMNS": "100"})
+        assert (done.code, done.stderr) == (0, ""), command
+        assert max(map(len, done.stdout.splitlines())) <= 100, command
+        assert "Example: alphapanda" in done.stdout, command
+        options = re.findall(r"^│ [ *]? *(--[a-z-]+) .*?<[^>]*>(.*)│$", done.stdout, re.MULTILINE)
+        assert options, command
+        for option, text in options:
+            assert text.strip(" []"), f"{command} {option}"
+
+
+def test_the_long_help_is_the_short_one(tmp_path):
+    assert run(tmp_path, "orders", "--help").stdout == run(tmp_path, "orders", "-h").stdout
+
+
+def test_help_and_version_need_no_configuration_and_no_terminal(tmp_path):
+    done = run(tmp_path, "--version")
+    assert (done.code, done.stderr) == (0, "")
+    assert re.fullmatch(r"alphapanda \d+\.\d+\.\d+\n", done.stdout)
+    assert run(tmp_path, "-h").code == 0
+
+
+@pytest.mark.parametrize("command", [*READING, "backtest", "config check", "config show"])
+def test_json_is_one_document_and_nothing_else(traded, command):
+    done = run(traded, *command.split(), "--json")
+    assert (done.code, done.stderr) == (0, "")
+    json.loads(done.stdout)
+    assert done.stdout.endswith("\n")
+    assert "\x1b" not in done.stdout
+
+
+@pytest.mark.parametrize("command", [*READING, "backtest", "config show"])
+def test_a_table_fits_100_columns_and_has_no_control_characters_in_a_pipe(traded, command):
+    for env in ({"TERM": "xterm-256color", "COLUMNS": "300"}, {"NO_COLOR": "1"}):
+        done = run(traded, *command.split(), env=env)
+        assert done.code == 0
+        assert max(map(len, done.stdout.splitlines())) <= 100
+        assert not [c for c in done.stdout + done.stderr if ord(c) < 32 and c != "\n"]
+
+
+def grouped(amount):
+    """The digits of whole rupees as Indians group them: the last three, then pairs."""
+    whole, paise = f"{abs(amount):.2f}".split(".")
+    head, tail = whole[:-3], whole[-3:]
+    pairs = re.findall(r"\d{1,2}", head[::-1])
+    return "-" * (amount < 0) + "₹" + ",".join([*(pair[::-1] for pair in pairs[::-1]), tail]) + f".{paise}"
+
+
+def test_rupees_are_grouped_as_indians_do_and_never_broken_over_two_lines(traded):
+    portfolio = answer(traded, "portfolio")["paper"]
+    assert portfolio["starting_cash"] == 12345678.9
+    table = run(traded, "portfolio").stdout
+    assert "₹1,23,45,678.90" in table
+    assert portfolio["cash"] > 1_00_00_000
+    for amount in portfolio.values():
+        assert f" {grouped(amount)} " in table
+    # 400.00 x 1.0005 = 400.20, a multiple of the tick; 0.1 % of 1,000 x 400.20 is charged.
+    assert "₹400.20  ₹400.20" in run(traded, "trades").stdout
+    assert "₹400.20" in run(traded, "orders").stdout
+    for position in answer(traded, "positions"):
+        assert grouped(position["realized_pnl"]) in run(traded, "positions").stdout
+
+
+def test_a_table_shows_the_rows_of_the_json(traded):
+    trades = answer(traded, "trades")
+    table = run(traded, "trades").stdout
+    assert f"{len(trades)} trades" in table
+    for trade in trades:
+        assert trade["trade_id"] in table
+        assert trade["traded_at"][:19].replace("T", " ") in table
+
+
+def test_rows_can_be_chosen_by_day_broker_strategy_and_number(traded):
+    orders = answer(traded, "orders")
+    assert answer(traded, "orders", "--limit", "3") == orders[-3:]
+    assert answer(traded, "orders", "--limit", "0") == []
+    assert answer(traded, "orders", "--date", "2024-01-31") == orders
+    assert answer(traded, "orders", "--date", "2024-02-01") == []
+    assert answer(traded, "orders", "--broker", "zerodha") == []
+    assert answer(traded, "orders", "--strategy", orders[0]["strategy_id"]) == orders
+
+
+def test_an_empty_store_reads_as_empty(tmp_path):
+    write_config(tmp_path)
+    for command in READING:
+        done = run(tmp_path, command)
+        assert (done.code, done.stderr) == (0, "")
+        assert answer(tmp_path, command) == ({} if command == "portfolio" else [])
+    assert not (tmp_path / "var").exists()
+
+
+@pytest.mark.parametrize(
+    "words", [["orders"], ["orders", "--json"], ["-h"], ["config", "show"]], ids=" ".join
+)
+def test_a_reader_that_leaves_early_is_no_error(traded, words):
+    with subprocess.Popen(
+        [COMMAND, *words],
+        cwd=traded,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        bufsize=0,
+    ) as writer:
+        writer.stdout.close()  # before it can write its first byte
+        said = writer.stderr.read().decode()
+        writer.wait(FINISH_S)
+    assert said == ""
+    assert writer.returncode in (0, 1)

@@ -1,0 +1,169 @@
+"""The flow table turned into puts: every event reaches its stages, and the tap first."""
+
+import asyncio
+
+import pytest
+from builders import TEN_NS, batch, fill, order, report, signal, tick
+from sessions import refused
+
+from alphapanda.events import (
+    Approved,
+    Booked,
+    CancelOrder,
+    Halt,
+    Marked,
+    OrderClosed,
+    OrderFilled,
+    OrderOpened,
+    OrderUpdated,
+    PlaceOrder,
+    Refused,
+    Report,
+    Resume,
+    Snapshot,
+    TickBatch,
+    Timer,
+    TradingSignal,
+    Voided,
+)
+from alphapanda.live.line import Gauge, Line
+from alphapanda.pipeline import FLOW, Keep, Stage, targets
+
+EXAMPLES = {
+    TickBatch: batch(tick(100)),
+    Timer: Timer(TEN_NS),
+    TradingSignal: signal(),
+    Approved: Approved(order(), signal()),
+    Refused: refused(),
+    Voided: Voided(order()),
+    Report: report(),
+    OrderOpened: OrderOpened(order()),
+    OrderUpdated: OrderUpdated(order()),
+    OrderFilled: OrderFilled(order(), fill()),
+    OrderClosed: OrderClosed(order()),
+    Snapshot: Snapshot({}),
+    Halt: Halt("a reason", "uid 0", TEN_NS),
+    Resume: Resume("a reason", "uid 0", TEN_NS),
+}
+OFF_THE_LINE = (PlaceOrder(order()), CancelOrder(order()), Marked((), TEN_NS), Booked(None, None, None, None))
+
+
+def run(main):
+    return asyncio.run(main(), debug=True)
+
+
+def waiting(line):
+    """What each stage finds, and the line is empty after that."""
+    found = {}
+    for stage, inbox in line.inboxes.items():
+        while (event := inbox.take()) is not None:
+            found.setdefault(stage, []).append(event)
+            inbox.done()
+    return found
+
+
+def test_there_is_an_example_of_every_event_that_crosses():
+    assert set(EXAMPLES) == {edge.event for edge in FLOW}
+
+
+@pytest.mark.parametrize("event", EXAMPLES.values(), ids=lambda event: type(event).__name__)
+def test_event_reaches_its_stages_and_no_other(event):
+    line = Line(lambda _: None)
+
+    async def main():
+        if isinstance(event, TickBatch):
+            line.publish(event)
+        else:
+            await line.carry(event)
+
+    run(main)
+    expected = targets(type(event))
+    assert line.quiet.busy == len(expected)
+    assert waiting(line) == {stage: [event] for stage in expected}
+    assert line.quiet.busy == 0
+
+
+@pytest.mark.parametrize("event", OFF_THE_LINE, ids=lambda event: type(event).__name__)
+def test_what_crosses_no_queue_is_only_tapped(event):
+    tapped = []
+    line = Line(tapped.append)
+    run(lambda: line.carry(event))
+    assert tapped == [event]
+    assert line.quiet.busy == 0
+
+
+def test_every_event_is_tapped_once_and_before_any_stage_can_see_it():
+    seen = []
+
+    def tap(event):
+        seen.append((event, line.quiet.busy))
+
+    line = Line(tap)
+
+    async def main():
+        for event in EXAMPLES.values():
+            if not isinstance(event, TickBatch):
+                await line.carry(event)
+                waiting(line)
+
+    run(main)
+    assert seen == [(event, 0) for event in EXAMPLES.values() if not isinstance(event, TickBatch)]
+
+
+def test_a_tap_that_fails_lets_nothing_pass():
+    def tap(_):
+        raise OSError("disk full")
+
+    line = Line(tap)
+    with pytest.raises(OSError, match="disk full"):
+        line.route(EXAMPLES[OrderOpened])
+    assert line.quiet.busy == 0
+
+
+def test_ticks_are_not_tapped():
+    tapped = []
+    Line(tapped.append).publish(EXAMPLES[TickBatch])
+    assert tapped == []
+
+
+def test_strategies_see_no_ticks_when_told_so():
+    line = Line(lambda _: None)
+    line.publish(EXAMPLES[TickBatch], to_strategies=False)
+    assert set(waiting(line)) == {Stage.RISK, Stage.PORTFOLIO}
+
+
+@pytest.mark.parametrize("kind", sorted({e.event for e in FLOW if e.keep is Keep.ALL}, key=str))
+def test_carry_waits_on_a_full_edge_that_keeps_all(kind):
+    async def main():
+        line = Line(lambda _: None, capacity=2)
+        (stage,) = targets(kind)
+        for _ in range(2):
+            await line.carry(EXAMPLES[kind])
+        late = asyncio.create_task(line.carry(EXAMPLES[kind]))
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert not late.done()
+        line.inboxes[stage].take()
+        line.inboxes[stage].done()
+        await late
+        assert len(line.inboxes[stage]) == 2
+
+    run(main)
+
+
+@pytest.mark.parametrize("edge", [e for e in FLOW if e.keep is not Keep.ALL], ids=lambda e: e.event.__name__)
+def test_every_other_edge_never_waits(edge):
+    line = Line(lambda _: None, capacity=2)
+    put = line.publish if edge.keep is Keep.LATEST else line.route
+    for _ in range(50):
+        put(EXAMPLES[edge.event])
+    expected = {Keep.LATEST: 3, Keep.CELL: 1, Keep.BOUNDED: 50}[edge.keep]
+    assert len(line.inboxes[edge.to]) == expected
+
+
+def test_a_gauge_tells_when_it_last_moved():
+    gauge = Gauge()
+    before = gauge.last_progress
+    gauge.note()
+    assert gauge.processed == 1
+    assert gauge.last_progress >= before

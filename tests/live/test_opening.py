@@ -1,0 +1,286 @@
+"""From settings and journal to a line that is ready: what a start puts right, and what it refuses."""
+
+import asyncio
+import sqlite3
+from contextlib import closing, contextmanager
+
+import pytest
+from builders import BUY, fill, order
+from running import strategy, write_config, write_ticks, zigzag
+from sessions import CASH
+
+from alphapanda.config import load
+from alphapanda.core.portfolio import PortfolioManager
+from alphapanda.errors import CannotStart
+from alphapanda.events import (
+    AccountOpened,
+    Booked,
+    Halt,
+    Money,
+    OrderClosed,
+    OrderFilled,
+    OrderOpened,
+    OrderStatus,
+    ReportKind,
+    Resume,
+    RowTaken,
+)
+from alphapanda.live.opening import open_line
+from alphapanda.live.options import Options
+from alphapanda.store import Store, journal, schema
+from alphapanda.venues.instruments import InstrumentBook
+from alphapanda.venues.replay import DataSet
+
+INFY = InstrumentBook().by_key("NSE:INFY")
+UNCALENDARED = Options(calendar=False)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    write_ticks(tmp_path, zigzag(6))
+    return tmp_path
+
+
+def store_path(folder):
+    return folder / "var" / "alphapanda.db"
+
+
+def write(folder, *events):
+    store_path(folder).parent.mkdir(exist_ok=True)
+    with closing(sqlite3.connect(store_path(folder), isolation_level=None)) as connection:
+        schema.prepare(connection, "")
+        journal.Journal(connection).append([(number, event) for number, event in enumerate(events)])
+
+
+def read(folder):
+    with closing(sqlite3.connect(store_path(folder))) as connection:
+        return [event for _, event in journal.read(connection)]
+
+
+def identity(folder):
+    return DataSet([folder / "prices"], InstrumentBook()).identity
+
+
+@contextmanager
+def opened(folder, options=UNCALENDARED, **sections):
+    """The line of this folder, and after it what the start wrote down."""
+
+    async def main():
+        loaded = load(write_config(folder, **sections), environ={}, cwd=folder)
+        async with Store(store_path(folder)) as store:
+            writer = asyncio.create_task(store.run())
+            try:
+                return await open_line(loaded, options, store)
+            finally:
+                await store.commit()
+                writer.cancel()
+                await asyncio.wait([writer])
+
+    line = asyncio.run(main(), debug=True)
+    with closing(line.rows):
+        yield line
+
+
+def refusal(folder, options=UNCALENDARED, **sections):
+    with pytest.raises(CannotStart) as caught, opened(folder, options, **sections):
+        pass
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def history(*statuses, filled=0):
+    """Events that leave one order in each of `statuses`, after `filled` orders that were filled."""
+    book, events = PortfolioManager({"paper": CASH}), [AccountOpened("paper", CASH)]
+    for sequence in range(1, filled + 1):
+        made = order(BUY, 1, sequence, instrument=INFY)
+        done = fill(BUY, 1, trade=sequence, order_id=made.order_id, instrument=INFY)
+        events.append(OrderOpened(made))
+        events += [e for e in book.on(OrderFilled(made, done)) if isinstance(e, Booked)]
+    for sequence, status in enumerate(statuses, filled + 1):
+        events.append(OrderOpened(order(BUY, 5, sequence, instrument=INFY, status=status, row=2)))
+    return events
+
+
+def rows_left(line):
+    return [batch.row for batch in line.rows]
+
+
+def window(line):
+    """The prices that the strategy has seen of INFY."""
+    return list(line.cores.strategy.hosted["momentum_1"].strategy._prices[INFY.instrument_token])
+
+
+def test_a_first_start_opens_the_account_and_begins_with_the_first_row(folder):
+    with opened(folder) as line:
+        assert line.taken == 0
+        assert line.halt is None
+        assert list(line.brokers) == ["paper"]
+        assert window(line) == []
+        assert "brokers paper; strategies momentum_1; from row 1" in line.ready_line()
+        assert rows_left(line) == [1, 2, 3, 4, 5, 6]
+    assert read(folder) == [AccountOpened("paper", Money("1000000.0"))]
+
+
+def test_a_second_start_opens_no_second_account(folder):
+    for _ in range(2):
+        with opened(folder):
+            pass
+    assert len(read(folder)) == 1
+
+
+@pytest.mark.parametrize("status", [OrderStatus.PREPARED, OrderStatus.SENT, OrderStatus.UNKNOWN])
+def test_an_order_that_paper_never_had_is_not_found_and_the_journal_says_so(folder, status):
+    write(folder, *history(status))
+    with opened(folder) as line:
+        assert line.cores.execution.order("O000001").status is OrderStatus.NOT_FOUND
+        assert line.cores.portfolio.books()["paper"].orders == {}
+        assert line.cores.portfolio.books()["paper"].free_cash == CASH
+        assert line.brokers["paper"].resting() == []
+    *_, last = read(folder)
+    assert isinstance(last, OrderClosed)
+    assert last.order.status is OrderStatus.NOT_FOUND
+    assert last.order.reason == "not in the paper broker's book after a restart"
+    with opened(folder) as line:
+        assert line.cores.execution.order("O000001").status is OrderStatus.NOT_FOUND
+    assert read(folder)[-1] == last
+
+
+def test_an_order_that_rested_rests_again_and_fills_at_the_next_row(folder):
+    write(folder, *history(OrderStatus.OPEN, filled=1), RowTaken(identity(folder), 2, 0))
+    reports = []
+    with opened(folder) as line:
+        broker = line.brokers["paper"]
+        assert [resting.order_id for resting in broker.resting()] == ["O000002"]
+        assert line.cores.portfolio.books()["paper"].positions == {("momentum_1", INFY.instrument_token): 1}
+        broker.attach(reports.append)
+        third = next(line.rows)
+        assert third.row == 3
+        broker.on_ticks(third)
+    (report,) = reports
+    assert (report.kind, report.order_id, report.quantity) == (ReportKind.FILL, "O000002", 5)
+    assert report.trade_id == "T000002"
+    assert (report.price, report.time_ns) == (Money("100.05"), third.time_ns)
+
+
+def test_orders_that_have_ended_stay_as_they_are(folder):
+    ended = [status for status in OrderStatus if status.ended]
+    write(folder, *history(*ended))
+    before = read(folder)
+    with opened(folder) as line:
+        assert line.cores.execution.open_orders() == []
+        assert line.brokers["paper"].resting() == []
+    assert read(folder) == before
+
+
+def test_numbers_and_tags_go_on(folder):
+    write(folder, *history(OrderStatus.OPEN, filled=2))
+    with opened(folder) as line:
+        assert line.cores.risk._sequence == 3
+
+
+def test_from_start_needs_an_empty_store(folder):
+    with opened(folder, Options(from_start=True, calendar=False)) as line:
+        assert line.taken == 0
+    before = read(folder)
+    line = refusal(folder, Options(from_start=True, calendar=False))
+    assert line == f"--from-start needs an empty store, {store_path(folder)} has a journal; move it away"
+    assert read(folder) == before
+
+
+@pytest.mark.parametrize(
+    ("sections", "line"),
+    [
+        ({"feed": {"source": "simulated"}}, "feed.source: the simulated feed is not available yet"),
+        ({"feed": {"source": "replay"}}, "feed.replay.paths is empty"),
+        ({"feed": {"source": "replay", "replay": {"paths": ["nowhere"]}}}, "nowhere"),
+        ({"strategies": [strategy() | {"class": "no.such:Thing"}]}, "strategies[momentum_1].class"),
+        (
+            {
+                "active_brokers": ["paper", "zerodha"],
+                "zerodha": {"enabled": True, "api_root": "http://127.0.0.1:1", "ws_root": "ws://127.0.0.1:1"},
+            },
+            "active_brokers: the zerodha broker is not available yet; use paper",
+        ),
+    ],
+    ids=["feed", "no data", "missing data", "strategy", "broker"],
+)
+def test_a_start_that_is_refused_says_why_and_leaves_nothing_in_the_journal(folder, sections, line):
+    async def main():
+        environ = {"ALPHAPANDA__ZERODHA__API_KEY": "k", "ALPHAPANDA__ZERODHA__API_SECRET": "s"}
+        loaded = load(write_config(folder, **sections), environ=environ, cwd=folder)
+        async with Store(store_path(folder)) as store:
+            writer = asyncio.create_task(store.run())
+            with pytest.raises(CannotStart) as caught:
+                await open_line(loaded, UNCALENDARED, store)
+            await store.commit()
+            writer.cancel()
+            await asyncio.wait([writer])
+            return str(caught.value)
+
+    assert line in asyncio.run(main(), debug=True)
+    assert read(folder) == []
+
+
+def test_rows_taken_before_warm_the_strategies_up_and_make_no_signal(folder):
+    write(folder, AccountOpened("paper", CASH), RowTaken(identity(folder), 4, 0))
+    with opened(folder) as line:
+        assert line.taken == 4
+        assert window(line) == [100.0, 102.0]
+        assert line.cores.strategy._made == 0
+        assert line.cores.strategy.hosted["momentum_1"].signals == 0
+        assert line.cores.risk._marks[INFY.instrument_token].price == 102.0
+        assert rows_left(line) == [5, 6]
+    assert len(read(folder)) == 2
+
+
+def test_rows_of_other_data_are_not_taken(folder):
+    write(folder, RowTaken("another feed", 4, 0))
+    with opened(folder) as line:
+        assert line.taken == 0
+        assert rows_left(line) == [1, 2, 3, 4, 5, 6]
+
+
+def test_data_that_grew_goes_on_where_it_was(folder):
+    write(folder, AccountOpened("paper", CASH), RowTaken(identity(folder), 6, 0))
+    write_ticks(folder, zigzag(8))
+    with opened(folder) as line:
+        assert line.taken == 6
+        assert rows_left(line) == [7, 8]
+
+
+def test_rows_before_the_last_resume_are_not_shown_again(folder):
+    """Strategies begin with empty windows after a kill switch, at a restart too."""
+    feed = identity(folder)
+    write(
+        folder,
+        Halt("news", "uid 7", 1),
+        RowTaken(feed, 3, 2),
+        Resume("over", "uid 7", 2),
+        RowTaken(feed, 4, 3),
+    )
+    with opened(folder) as line:
+        assert line.halt is None
+        assert window(line) == [102.0]
+        assert rows_left(line) == [5, 6]
+
+
+def test_a_halted_start_shows_the_strategies_nothing_but_knows_the_prices(folder):
+    halt = Halt("news", "uid 7", 1)
+    write(folder, RowTaken(identity(folder), 4, 0), halt)
+    with opened(folder) as line:
+        assert line.halt == halt
+        assert window(line) == []
+        assert line.cores.risk.halted
+        assert line.cores.risk._marks[INFY.instrument_token].price == 102.0
+        assert line.cores.portfolio._last == {INFY.instrument_token: 102.0}
+        assert rows_left(line) == [5, 6]
+
+
+def test_the_strategies_views_follow_positions_and_resting_orders(folder):
+    write(folder, *history(OrderStatus.OPEN, filled=1))
+    with opened(folder) as line:
+        line.cores.strategy.start()
+        hosted = line.cores.strategy.hosted["momentum_1"]
+        assert hosted.positions == {INFY.instrument_token: 1}
+        assert list(hosted.orders) == ["O000002"]
+        assert hosted.strategy.view(INFY.instrument_token) == 1

@@ -1,0 +1,507 @@
+"""The tasks at work with the real cores: the order of a turn, and the way of an order to its broker."""
+
+import asyncio
+import sqlite3
+from contextlib import closing
+from time import monotonic
+
+import msgspec
+import pytest
+from builders import BUY, INFY, SECOND, TEN_NS, batch, order, report, signal, tick
+from hypothesis import given, settings
+from sessions import CASH, laid, momentum, plan, prices, rows, session, until
+
+from alphapanda.core.rules import MaximumPositionQuantity
+from alphapanda.core.strategy import Strategy
+from alphapanda.events import (
+    Approved,
+    Booked,
+    Halt,
+    OrderClosed,
+    OrderFilled,
+    OrderOpened,
+    OrderStatus,
+    OrderUpdated,
+    Refused,
+    ReportKind,
+    Resume,
+    TradingSignal,
+)
+from alphapanda.live.stages import PULSE, Pace, run_live
+from alphapanda.pipeline import Stage
+from alphapanda.store import Store, StoreFailed
+from alphapanda.times import to_ns
+
+
+class Eager(Strategy):
+    """Buys one on every tick and writes down what it sees, in the order in which it sees it."""
+
+    def __init__(self, strategy_id="eager", instruments=(INFY.instrument_token,), brokers=("paper",), _=None):
+        super().__init__(strategy_id, instruments, brokers)
+        self.saw = []
+
+    def on_market_data(self, tick):
+        self.saw.append(("tick", tick.last_price))
+        return [self.buy(tick, 1)]
+
+    def on_fill(self, fill):
+        self.saw.append(("fill", fill.signed_quantity))
+
+    def on_order_update(self, order):
+        self.saw.append((order.status.value, order.sequence))
+
+    def on_refused(self, signal, rule, why):
+        self.saw.append(("refused", rule))
+
+
+class Timed(Eager):
+    def on_timer(self, now):
+        self.saw.append(("timer", to_ns(now)))
+        return []
+
+
+class Witness:
+    """A broker that takes an order only to look at the store through a connection of its own."""
+
+    name = "paper"
+
+    def __init__(self, path):
+        self.path, self.found, self.placed, self.cancelled = path, [], [], []
+
+    def attach(self, report):
+        self.report = report
+
+    def place(self, order):
+        self.placed.append(order)
+        if self.path is not None:
+            with closing(sqlite3.connect(f"file:{self.path}?mode=ro", uri=True)) as reader:
+                self.found += reader.execute(
+                    "SELECT orders.order_id, status, tag FROM orders, journal WHERE kind = 'OrderOpened'"
+                    " AND orders.order_id = ? AND body LIKE '%' || orders.tag || '%'",
+                    (order.order_id,),
+                ).fetchall()
+        self.report(report(ReportKind.ACCEPTED, order.order_id))
+
+    def cancel(self, order):
+        self.cancelled.append(order)
+
+    def on_ticks(self, batch):
+        pass
+
+
+def run(main, *args):
+    return asyncio.run(main(*args), debug=True)
+
+
+def of(kind, said):
+    return [event for event in said if isinstance(event, kind)]
+
+
+def unlimited(*strategies):
+    return plan(*strategies, rules=())
+
+
+def approved(sequence=1, quantity=1):
+    made = order(BUY, quantity, sequence)
+    return Approved(made, signal(BUY, quantity, signal_id=made.signal_id))
+
+
+def test_a_row_fills_what_rested_before_the_strategies_see_it():
+    eager = Eager()
+
+    async def main():
+        async with laid(unlimited(eager)) as one:
+            await one.turns(rows([(0, 100.0), (0, 101.0), (0, 102.0)])).run()
+
+    run(main)
+    assert [saw for saw in eager.saw if saw[0] in ("tick", "fill")] == [
+        ("tick", 100.0),
+        ("fill", 1),
+        ("tick", 101.0),
+        ("fill", 1),
+        ("tick", 102.0),
+    ]
+    assert [saw for saw in eager.saw if saw[1] == 1 and saw[0] != "fill"] == [
+        ("PREPARED", 1),
+        ("SENT", 1),
+        ("OPEN", 1),
+    ]
+
+
+def test_nothing_of_a_turn_is_on_the_line_when_it_ends():
+    async def main():
+        async with laid(unlimited(Eager(), Eager("second"))) as one:
+
+            def taken(row):
+                assert one.line.quiet.busy == 0
+                assert {len(inbox) for inbox in one.line.inboxes.values()} == {0}
+                opened, sent = of(OrderOpened, one.said), of(OrderUpdated, one.said)
+                assert len(opened) == 2 * row.row
+                assert sum(one.order.status is OrderStatus.OPEN for one in sent) == 2 * row.row
+                assert len(of(Booked, one.said)) == 2 * (row.row - 1)
+                marked.append(row.row)
+
+            turns = one.turns(rows([(0, 100.0)] * 7), taken=taken)
+            await turns.run()
+            assert turns.ended.is_set()
+            assert (turns.row, turns.time_ns) == (7, TEN_NS + 7 * SECOND)
+
+    marked = []
+    run(main)
+    assert marked == [1, 2, 3, 4, 5, 6, 7]
+
+
+@settings(max_examples=25, deadline=None)
+@given(prices)
+def test_both_shells_make_the_same_orders_and_trades(prices):
+    cores, expected = session(rows(prices))
+
+    async def main():
+        async with laid() as one:
+            await one.turns(rows(prices)).run()
+            assert undated(one.cores.portfolio.books()) == undated(cores.portfolio.books())
+            assert one.cores.portfolio.balances() == cores.portfolio.balances()
+            return one.said
+
+    said = asyncio.run(main())
+    for kind in (Approved, Refused, OrderOpened, OrderUpdated, OrderFilled, OrderClosed, Booked):
+        assert undated(of(kind, said)) == undated(of(kind, expected))
+
+
+def undated(value):
+    """Without `received_ns`, which is for latency figures only."""
+    if isinstance(value, dict):
+        return {name: undated(inner) for name, inner in value.items() if name != "received_ns"}
+    if isinstance(value, (list, tuple)):
+        return [undated(inner) for inner in value]
+    return undated(msgspec.structs.asdict(value)) if isinstance(value, msgspec.Struct) else value
+
+
+def test_the_intent_is_in_the_file_before_the_broker_sees_the_order(tmp_path):
+    witness = Witness(tmp_path / "alphapanda.db")
+
+    async def main():
+        async with Store(witness.path) as store, laid(unlimited(Eager()), broker=witness, store=store) as one:
+            await one.turns(rows([(0, 100.0), (0, 101.0), (0, 102.0)])).run()
+
+    run(main)
+    tags = [order.tag for order in witness.placed]
+    assert witness.found == [(f"O{n:06d}", "PREPARED", tag) for n, tag in enumerate(tags, 1)]
+    assert len(tags) == 3
+
+
+def test_approvals_that_wait_together_share_one_commit():
+    commits = []
+
+    async def main():
+        async def commit():
+            commits.append(len(witness.placed))
+
+        async with laid(broker=witness, commit=commit) as one:
+            for sequence in range(1, 6):
+                one.line.inboxes[Stage.EXECUTION].put_bounded(approved(sequence))
+            await one.line.quiet.wait()
+
+    witness = Witness(None)
+    run(main)
+    assert commits == [0]
+    assert [order.sequence for order in witness.placed] == [1, 2, 3, 4, 5]
+
+
+def test_nothing_is_sent_when_the_commit_fails():
+    witness = Witness(None)
+
+    async def main():
+        async def commit():
+            raise StoreFailed("disk full")
+
+        async with laid(broker=witness, commit=commit) as one:
+            one.line.inboxes[Stage.EXECUTION].put_bounded(approved())
+            await one.line.quiet.wait()
+
+    with pytest.raises(ExceptionGroup) as caught:
+        run(main)
+    assert caught.group_contains(StoreFailed)
+    assert witness.placed == []
+
+
+def test_a_kill_between_decision_and_send_withholds_the_order():
+    """The commit of the intent is where an order waits; the gate is read after it."""
+    witness = Witness(None)
+
+    async def main():
+        waits, killed = asyncio.Event(), asyncio.Event()
+
+        async def commit():
+            waits.set()
+            await killed.wait()
+
+        async with laid(unlimited(), broker=witness, commit=commit) as one:
+            one.line.inboxes[Stage.EXECUTION].put_bounded(approved(quantity=4))
+            await waits.wait()
+            one.gate.kill("news", "uid 7", TEN_NS)
+            killed.set()
+            await one.line.quiet.wait()
+            (closed,) = of(OrderClosed, one.said)
+            assert closed.order.status is OrderStatus.WITHHELD
+            assert closed.order.reason == "kill switch: news"
+            assert len(of(OrderOpened, one.said)) == 1
+            assert one.cores.portfolio.books()["paper"].orders == {}
+            assert one.cores.portfolio.books()["paper"].free_cash == CASH
+
+    run(main)
+    assert witness.placed == []
+
+
+@pytest.mark.parametrize("why", ["killed", "not ready"])
+def test_an_approval_that_meets_a_closed_gate_is_refused_without_an_intent(why):
+    witness = Witness(None)
+
+    async def main():
+        async with laid(unlimited(Eager()), broker=witness) as one:
+            if why == "killed":
+                one.gate.kill("news", "uid 7", TEN_NS)
+            else:
+                one.gate.ready = False
+            one.line.inboxes[Stage.EXECUTION].put_bounded(approved(quantity=4))
+            await one.line.quiet.wait()
+            (refused,) = of(Refused, one.said)
+            assert (refused.rule, refused.broker, refused.quantity) == ("kill_switch", "paper", 4)
+            assert refused.instrument == INFY
+            assert of(OrderOpened, one.said) == []
+            assert one.cores.execution.total("paper") == 0
+
+    run(main)
+    assert witness.placed == []
+
+
+def test_an_approval_refused_at_the_gate_claims_nothing_after_the_kill_switch_is_off():
+    """Its quantity would otherwise count as exposure until another order is approved, which it prevents."""
+    rule = MaximumPositionQuantity(max_position_quantity=1)
+
+    async def main():
+        async with laid(plan(Eager(), rules=(rule,))) as one:
+            one.line.inboxes[Stage.RISK].put_latest(batch(tick(100)))
+            one.gate.kill("news", "uid 7", TEN_NS)
+            await one.line.carry(signal(strategy_id="eager"))
+            one.line.route(Halt("news", "uid 7", TEN_NS))
+            await one.line.quiet.wait()
+            assert [refused.rule for refused in of(Refused, one.said)] == ["kill_switch"]
+            one.line.route(Resume("over", "uid 7", TEN_NS))
+            await one.line.quiet.wait()
+            one.gate.rearm("over", "uid 7", TEN_NS)
+            await one.line.carry(signal(strategy_id="eager", signal_id="S000002"))
+            await one.line.quiet.wait()
+            assert len(of(OrderOpened, one.said)) == 1
+
+    run(main)
+
+
+def test_a_halt_cancels_what_rests_and_strategies_see_nothing_until_the_resume():
+    eager = Eager()
+
+    async def main():
+        async with laid(unlimited(eager)) as one:
+            walk = rows([(0, 100.0), (0, 101.0), (0, 102.0)])
+            await one.turns(walk[:1]).run()
+            one.gate.kill("news", "uid 7", TEN_NS)
+            one.line.route(Halt("news", "uid 7", TEN_NS))
+            await one.line.quiet.wait()
+            (closed,) = of(OrderClosed, one.said)
+            assert closed.order.status is OrderStatus.CANCELLED
+            await one.turns(walk[1:]).run()
+            assert of(Booked, one.said) == []
+            assert len(of(TradingSignal, one.said)) == 1
+
+    run(main)
+    assert [saw for saw in eager.saw if saw[0] == "tick"] == [("tick", 100.0)]
+
+
+def test_an_answer_that_comes_while_the_order_is_placed_finds_it_sent():
+    async def main():
+        async with laid(unlimited(), broker=Witness(None)) as one:
+            one.line.inboxes[Stage.EXECUTION].put_bounded(approved())
+            await one.line.quiet.wait()
+            states = [event.order.status.value for event in of((OrderOpened, OrderUpdated), one.said)]
+            assert states == ["PREPARED", "SENT", "OPEN"]
+
+    run(main)
+
+
+def test_a_timer_comes_once_a_second_of_the_rows_and_before_the_row():
+    timed = Timed()
+
+    async def main():
+        async with laid(unlimited(timed)) as one:
+            walk = [batch(tick(100.0 + n), at=at, row=n) for n, at in enumerate([0.2, 0.9, 1.0, 4.5], 1)]
+            await one.turns(walk).run()
+
+    run(main)
+    seen = [saw for saw in timed.saw if saw[0] in ("tick", "timer")]
+    assert seen == [
+        ("timer", TEN_NS),
+        ("tick", 101.0),
+        ("tick", 102.0),
+        ("timer", TEN_NS + SECOND),
+        ("tick", 103.0),
+        ("timer", TEN_NS + 4 * SECOND),
+        ("tick", 104.0),
+    ]
+
+
+def test_a_walk_stops_between_two_turns_and_can_be_told_from_its_end():
+    async def main():
+        async with laid(unlimited(Eager())) as one:
+
+            def taken(row):
+                turns.stopping = row.row == 2
+
+            turns = one.turns(rows([(0, 100.0)] * 5), taken=taken)
+            await turns.run()
+            assert not turns.ended.is_set()
+            assert turns.row == 2
+            assert len(of(OrderOpened, one.said)) == 2
+            assert one.line.quiet.busy == 0
+
+    run(main)
+
+
+def test_operator_commands_run_between_turns():
+    async def main():
+        async with laid(unlimited(Eager())) as one:
+            turns = one.turns(rows([(0, 100.0)] * 50))
+            walk = asyncio.create_task(turns.run())
+            while not walk.done():
+                async with turns.lock:
+                    assert one.line.quiet.busy == 0
+                    assert len(of(OrderOpened, one.said)) == turns.row
+                await asyncio.sleep(0)
+            await walk
+            assert turns.row == 50
+
+    run(main)
+
+
+def test_a_sign_of_life_reaches_every_stage_and_changes_nothing():
+    async def main():
+        async with laid() as one:
+            stages = (Stage.STRATEGY, Stage.RISK, Stage.EXECUTION, Stage.PORTFOLIO)
+            for stage in stages:
+                one.line.inboxes[stage].put_bounded(PULSE)
+            await one.line.quiet.wait()
+            assert {one.line.gauges[stage].processed for stage in stages} == {1}
+            assert one.said == []
+
+    run(main)
+
+
+def test_rows_carry_the_moment_they_entered_the_line():
+    async def main():
+        async with laid(unlimited(Eager())) as one:
+            await one.turns(rows([(0, 100.0)])).run()
+            (made,) = of(TradingSignal, one.said)
+            (opened,) = of(OrderOpened, one.said)
+            assert made.received_ns == opened.order.received_ns > 0
+
+    run(main)
+
+
+def paced(speed, *times_s):
+    async def main():
+        pace, started = Pace(speed), monotonic()
+        for time_s in times_s:
+            await pace.wait(TEN_NS + round(time_s * SECOND))
+        return monotonic() - started
+
+    return run(main)
+
+
+def test_a_pace_follows_the_market_clock():
+    assert paced(10, 0, 0.5, 1, 2) >= 0.2
+    assert paced(1, 0, 0.05, 0.1) >= 0.1
+
+
+@pytest.mark.parametrize(
+    ("speed", "times"),
+    [(None, (0, 900, 1800)), (1, (0, 1801, 90_000)), (1, (0, -500)), (1, (0,))],
+    ids=["no pace", "nights", "a step back", "the first row"],
+)
+def test_a_pace_does_not_wait_for(speed, times):
+    assert paced(speed, *times) < 5
+
+
+def test_a_pace_makes_up_for_a_row_that_took_long():
+    async def main():
+        pace, started = Pace(1), monotonic()
+        await pace.wait(TEN_NS)
+        await asyncio.sleep(0.3)  # the row that took long
+        await pace.wait(TEN_NS + SECOND // 10)
+        await pace.wait(TEN_NS + SECOND // 5)
+        return monotonic() - started
+
+    assert 0.3 <= run(main) < 5
+
+
+class Burst:
+    """A live feed that publishes many batches without a pause, then nothing more."""
+
+    def __init__(self, count):
+        self.count = count
+
+    async def run(self, publish):
+        for number in range(1, self.count + 1):
+            publish(batch(tick(100 + number / 1000), at=number / 1000))
+        await asyncio.Event().wait()
+
+
+def test_a_live_feed_is_folded_under_load_and_never_waits():
+    eager = Eager("quiet one")
+    eager.on_market_data = lambda tick: eager.saw.append(tick.last_price) or []
+    taken = []
+
+    async def main():
+        async with laid(unlimited(eager), capacity=8) as one:
+            feed = run_live(Burst(1000), one.line, one.gate, one.brokers, taken.append)
+            task = asyncio.create_task(feed)
+            await until(lambda: len(taken) == 1000)
+            await one.line.quiet.wait()
+            for stage in (Stage.RISK, Stage.PORTFOLIO, Stage.STRATEGY):
+                assert one.line.inboxes[stage].folded == 1000 - 8 - 1
+            assert one.cores.risk._marks[INFY.instrument_token].price == 101.0
+            assert one.line.gauges[Stage.FEED].processed == 1000
+            task.cancel()
+            await asyncio.wait([task])
+
+    run(main)
+    assert eager.saw[-1] == 101.0
+    assert len(eager.saw) == 9
+
+
+def test_a_live_feed_fills_what_rests_and_shows_strategies_nothing_while_the_gate_is_closed():
+    eager = Eager()
+
+    async def main():
+        async with laid(unlimited(eager)) as one:
+            one.line.inboxes[Stage.EXECUTION].put_bounded(approved(quantity=2))
+            await one.line.quiet.wait()
+            one.gate.kill("news", "uid 7", TEN_NS)
+            feed = run_live(Burst(3), one.line, one.gate, one.brokers, lambda _: None)
+            task = asyncio.create_task(feed)
+            await until(lambda: of(Booked, one.said))
+            await one.line.quiet.wait()
+            task.cancel()
+            await asyncio.wait([task])
+            (booked,) = of(Booked, one.said)
+            assert booked.position.quantity == 2
+
+    run(main)
+    assert eager.saw == []
+
+
+def test_momentum_trades_on_the_live_line():
+    async def main():
+        async with laid(unlimited(momentum())) as one:
+            await one.turns(rows([(0, 100.0), (0, 102.0), (0, 102.0), (0, 98.0), (0, 98.0)])).run()
+            assert [booked.position.quantity for booked in of(Booked, one.said)] == [3, 0]
+
+    run(main)

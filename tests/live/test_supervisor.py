@@ -1,0 +1,156 @@
+"""Who is started again, how often, and what is passed on."""
+
+import asyncio
+import random
+from time import monotonic
+
+import pytest
+from sessions import until
+
+from alphapanda.errors import CannotStart, Fatal
+from alphapanda.live.line import Gauge
+from alphapanda.live.supervisor import GaveUp, Supervision, _pause, supervise
+from alphapanda.store import StoreFailed
+
+QUICK = Supervision(restarts=3, within_s=60, pause_s=0.001)
+
+
+LOST = ConnectionError("lost")
+
+
+class Failing:
+    """A task that fails `times` times, then runs until it is cancelled."""
+
+    def __init__(self, times, error=LOST):
+        self.left, self.starts, self.error = times, 0, error
+
+    async def run(self):
+        self.starts += 1
+        if self.left:
+            self.left -= 1
+            if self.error is None:
+                return
+            raise self.error
+        await asyncio.Event().wait()
+
+
+def supervised(task, policy, gauge):
+    """Until it runs or has been given up."""
+
+    async def main():
+        watched = asyncio.create_task(supervise("feed", task.run, policy, gauge))
+        await until(lambda: watched.done() or (not task.left and gauge.state == "running"))
+        if watched.done():
+            return watched.result()
+        watched.cancel()
+        await asyncio.wait([watched])
+        assert watched.cancelled()
+        return "running"
+
+    return asyncio.run(main(), debug=True)
+
+
+@pytest.mark.parametrize("times", [0, 1, 3])
+def test_a_task_that_fails_within_its_budget_runs_again(times):
+    task, gauge = Failing(times), Gauge()
+    assert supervised(task, QUICK, gauge) == "running"
+    assert task.starts == times + 1
+    assert gauge.restarts == times
+
+
+def test_a_task_beyond_its_budget_is_given_up():
+    task, gauge = Failing(9), Gauge()
+    with pytest.raises(GaveUp, match="feed failed 4 times in 60 s, last: ConnectionError: lost"):
+        supervised(task, QUICK, gauge)
+    assert task.starts == 4
+    assert gauge.restarts == 3
+    assert gauge.state == "failed"
+    assert issubclass(GaveUp, Fatal)
+
+
+def test_without_a_budget_the_first_failure_is_the_last():
+    task = Failing(1)
+    with pytest.raises(GaveUp, match="feed failed 1 times"):
+        supervised(task, Supervision(restarts=0, within_s=300), Gauge())
+    assert task.starts == 1
+
+
+def test_failures_long_ago_are_forgotten():
+    task = Failing(6)
+    policy = Supervision(restarts=1, within_s=0.001, pause_s=0.01)
+    assert supervised(task, policy, Gauge()) == "running"
+    assert task.starts == 7
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        Fatal("blind"),
+        CannotStart("no token"),
+        StoreFailed("disk full"),
+        ExceptionGroup("tasks", [ConnectionError("lost"), StoreFailed("disk full")]),
+        ExceptionGroup("tasks", [ExceptionGroup("inner", [Fatal("blind")])]),
+    ],
+    ids=repr,
+)
+def test_what_is_fatal_is_passed_on_at_once_even_out_of_a_group(error):
+    task, gauge = Failing(1, error), Gauge()
+    with pytest.raises(type(error)) as caught:
+        supervised(task, QUICK, gauge)
+    assert caught.value is error
+    assert task.starts == 1
+    assert (gauge.state, gauge.restarts) == ("failed", 0)
+
+
+def test_a_group_without_anything_fatal_is_a_failure_like_others():
+    task = Failing(2, ExceptionGroup("tasks", [ConnectionError("lost"), ValueError("odd")]))
+    assert supervised(task, QUICK, Gauge()) == "running"
+    assert task.starts == 3
+
+
+def test_a_task_that_returns_has_failed():
+    task = Failing(9, None)
+    with pytest.raises(GaveUp, match="last: it returned"):
+        supervised(task, QUICK, Gauge())
+
+
+def test_a_task_that_may_end_ends():
+    task, gauge = Failing(1, None), Gauge()
+    policy = Supervision(restarts=0, within_s=60, may_end=True)
+    assert supervised(task, policy, gauge) is None
+    assert (gauge.state, gauge.restarts) == ("ended", 0)
+
+
+def test_a_task_that_may_end_is_not_excused_when_it_fails():
+    with pytest.raises(GaveUp):
+        supervised(Failing(1), Supervision(restarts=0, within_s=60, may_end=True), Gauge())
+
+
+def test_the_pause_doubles_up_to_its_cap_and_never_is_the_same():
+    policy = Supervision(restarts=9, within_s=60, pause_s=0.1, longest_pause_s=0.5)
+    random.seed(1)
+    for failures, longest in enumerate([0.1, 0.2, 0.4, 0.5, 0.5, 0.5], 1):
+        pauses = {_pause(policy, failures) for _ in range(50)}
+        assert len(pauses) > 40
+        assert longest / 2 <= min(pauses) <= max(pauses) <= longest
+    assert _pause(policy, 2000) <= 0.5
+
+
+def test_a_failed_task_pauses_before_it_starts_again():
+    started = monotonic()
+    task = Failing(2)
+    supervised(task, Supervision(restarts=5, within_s=60, pause_s=0.1), Gauge())
+    assert monotonic() - started >= 0.05 + 0.1
+
+
+def test_cancelling_is_no_failure():
+    async def main():
+        gauge = Gauge()
+        watched = asyncio.create_task(supervise("feed", Failing(0).run, QUICK, gauge))
+        await until(lambda: gauge.state == "running")
+        watched.cancel()
+        await asyncio.wait([watched])
+        assert watched.cancelled()
+        assert gauge.restarts == 0
+
+    asyncio.run(main(), debug=True)

@@ -1,0 +1,194 @@
+"""What a start knows of the past: the fold of the journal is the state the cores had."""
+
+import asyncio
+
+import pytest
+from builders import INFY, SECOND, TEN_NS, batch, order, report, tick
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sessions import CASH, acts, desk, market, plan, prices, refused, rows, session
+
+from alphapanda.backtest.loop import Backtest
+from alphapanda.core.execution import TradingEngine
+from alphapanda.events import (
+    AccountOpened,
+    Halt,
+    Marked,
+    Money,
+    OrderClosed,
+    OrderOpened,
+    OrderStatus,
+    ReportKind,
+    Resume,
+    RowTaken,
+)
+from alphapanda.pipeline import build_cores
+from alphapanda.store import Store
+from alphapanda.store.projections import PROJECTION
+from alphapanda.store.recovery import fold
+
+journaled = tuple(PROJECTION)
+
+
+def kept(events):
+    return [event for event in events if isinstance(event, journaled)]
+
+
+def state(cores):
+    """All that a start must bring back, read from the cores themselves."""
+    return {
+        "books": cores.portfolio.books(),
+        "balances": cores.portfolio.balances(),
+        "orders": cores.execution._orders,
+        "trades": cores.execution._trade_ids,
+        "signals": cores.strategy._made,
+        "sequence": cores.risk._sequence,
+        "halted": (cores.strategy._halted, cores.risk.halted, cores.execution.halted),
+        "strategy positions": {name: held(one.positions) for name, one in cores.strategy.hosted.items()},
+        "strategy orders": {name: one.orders for name, one in cores.strategy.hosted.items()},
+    }
+
+
+def held(positions):
+    return {token: quantity for token, quantity in positions.items() if quantity}
+
+
+@given(prices)
+def test_cores_built_from_the_journal_are_the_cores_that_wrote_it(prices):
+    cores, said = session(rows(prices))
+    assert state(build_cores(plan(), fold(kept(said)).saved)) == state(cores)
+
+
+@given(prices, st.integers(0, 30))
+def test_a_restart_between_two_rows_changes_no_trade(prices, cut):
+    """Tags, order numbers and trade numbers go on where they were."""
+    walk = rows(prices)
+    _, undisturbed = session(walk)
+    cores, before = session(walk[:cut])
+    recovered = fold(kept(before))
+    again = build_cores(plan(), recovered.saved)
+    for row in walk[:cut]:
+        again.risk.on(row)
+        again.portfolio.on(row)
+        again.strategy.warm_up(row)
+    resting, after = cores.execution.open_orders(), []
+    shop = market(orders=resting, trades_made=recovered.trades_made("paper"))
+    loop = Backtest(again, {"paper": shop}, after.append)
+    loop.start()
+    for row in walk[cut:]:
+        loop.turn(row)
+        after.append(RowTaken("a feed", row.row, row.time_ns))
+    assert kept(before) + kept(after) == kept(undisturbed)
+
+
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(prices)
+def test_the_same_is_true_through_a_file(tmp_path_factory, prices):
+    path = tmp_path_factory.mktemp("store") / "alphapanda.db"
+    cores, said = session(rows(prices))
+
+    async def write():
+        async with Store(path) as store:
+            writer = asyncio.create_task(store.run())
+            store.open_accounts({"paper": CASH})
+            for event in said:
+                store.tap(event)
+            await store.commit()
+            writer.cancel()
+            await asyncio.wait([writer])
+
+    async def read():
+        async with Store(path) as store:
+            return store.recovered
+
+    asyncio.run(write(), debug=True)
+    recovered = asyncio.run(read(), debug=True)
+    assert state(build_cores(plan(), recovered.saved)) == state(cores)
+    assert recovered.starting_cash == {"paper": CASH}
+    assert not recovered.empty
+
+
+@given(acts)
+def test_orders_fills_and_books_come_back_whatever_their_broker_said(acts):
+    made = desk(acts)
+    saved = fold(kept(made.events)).saved
+    cores = build_cores(plan(), saved)
+    assert cores.execution._orders == made.engine._orders
+    assert cores.execution._trade_ids == made.engine._trade_ids
+    assert cores.portfolio.books() == made.portfolio.books()
+    assert cores.portfolio.balances() == made.portfolio.balances()
+
+
+@given(acts)
+def test_the_same_journal_gives_the_same_state(acts):
+    events = kept(desk(acts).events)
+    assert fold(events) == fold(list(events))
+
+
+def test_an_empty_journal_knows_nothing():
+    recovered = fold([])
+    assert recovered.empty
+    assert recovered.halt is None
+    assert recovered.saved.signals_made == 0
+    assert recovered.blind == {}
+    assert recovered.trades_made("paper") == 0
+    assert recovered.taken == {}
+
+
+def test_the_first_entry_of_the_ledger_is_no_empty_journal():
+    recovered = fold([AccountOpened("paper", CASH)])
+    assert not recovered.empty
+    assert recovered.starting_cash == {"paper": CASH}
+
+
+def test_the_last_word_on_the_kill_switch_counts():
+    halt = Halt("a reason", "uid 7", TEN_NS)
+    resume = Resume("checked", "uid 7", TEN_NS + 1)
+    assert fold([halt]).halt == halt
+    assert fold([halt]).saved.halted
+    on_and_off = fold([RowTaken("a", 12, 1), halt, resume, RowTaken("a", 13, 2)])
+    assert (on_and_off.halt, on_and_off.saved.halted) == (None, False)
+    assert (on_and_off.taken, on_and_off.blind) == ({"a": 13}, {"a": 12})
+    assert fold([halt, resume, halt]).halt == halt
+
+
+def test_a_halted_journal_builds_halted_cores():
+    cores = build_cores(plan(), fold([Halt("a reason", "uid 7", TEN_NS)]).saved)
+    assert state(cores)["halted"] == (True, True, True)
+    assert cores.strategy.on(batch(tick(1), row=1)) == []
+
+
+def test_refused_signals_count_too():
+    assert fold([refused("S000004"), refused("S000002")]).saved.signals_made == 4
+
+
+def test_the_last_row_of_each_feed_is_known():
+    taken = fold([RowTaken("a", 1, 1), RowTaken("b", 7, 1), RowTaken("a", 2, 2)]).taken
+    assert taken == {"a": 2, "b": 7}
+
+
+def test_marks_price_what_is_held_until_a_tick_comes():
+    cores, said = session(rows([(0, 100.0), (0, 102.0), (0, 102.0)]))
+    cores.portfolio.on(batch(tick(123.45), at=9))
+    saved = fold([*kept(said), cores.portfolio.marks()]).saved
+    assert saved.marks == {INFY.instrument_token: Money("123.45")}
+    (position,) = build_cores(plan(), saved).portfolio.positions()
+    assert position.last_price == Money("123.45")
+    assert isinstance(cores.portfolio.marks(), Marked)
+
+
+@pytest.mark.parametrize("status", [OrderStatus.PREPARED, OrderStatus.SENT, OrderStatus.UNKNOWN])
+def test_an_order_in_doubt_is_exposure_after_a_restart(status):
+    doubtful = order(quantity=10, status=status)
+    cores = build_cores(plan(), fold([OrderOpened(doubtful)]).saved)
+    book = cores.portfolio.books()["paper"]
+    assert book.orders == {doubtful.order_id: doubtful}
+    assert book.free_cash == CASH - 1000
+    assert cores.risk._books["paper"] == book
+
+
+def test_an_order_that_was_not_found_can_still_be_adopted():
+    lost = order(status=OrderStatus.NOT_FOUND, sequence=3)
+    engine = TradingEngine(fold([OrderOpened(order(sequence=3)), OrderClosed(lost)]).saved.orders)
+    (event,) = engine.on(report(ReportKind.ACCEPTED, lost.order_id, time_ns=TEN_NS + SECOND))
+    assert event.order.status is OrderStatus.OPEN

@@ -1,0 +1,183 @@
+"""The tables and the settings of the one writing connection."""
+
+import asyncio
+import sqlite3
+from contextlib import closing
+
+import pytest
+
+from alphapanda.errors import CannotStart
+from alphapanda.store import Store, schema
+
+OURS = set(schema.PROJECTIONS) | {"meta", "journal"}
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "alphapanda.db"
+
+
+@pytest.fixture
+def prepared(path):
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        schema.prepare(connection, str(path))
+        yield connection
+
+
+def pragma(connection, name):
+    return connection.execute(f"PRAGMA {name}").fetchone()[0]
+
+
+def opened(path):
+    async def main():
+        async with Store(path):
+            pass
+
+    asyncio.run(main(), debug=True)
+
+
+def refusal(path):
+    with pytest.raises(CannotStart) as caught:
+        opened(path)
+    line = str(caught.value)
+    assert str(path) in line
+    assert "\n" not in line
+    return line
+
+
+def test_an_empty_file_becomes_a_store(prepared):
+    tables = {name for (name,) in prepared.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    assert tables == OURS
+    assert pragma(prepared, "user_version") == len(schema.MIGRATIONS)
+    assert pragma(prepared, "application_id") == schema.APPLICATION_ID
+
+
+def test_every_table_is_strict(prepared):
+    strict = {name: bool(flag) for _, name, *_, flag in prepared.execute("PRAGMA table_list")}
+    assert {name for name in OURS if not strict[name]} == set()
+    with pytest.raises(sqlite3.IntegrityError, match="cannot store TEXT value in INTEGER column"):
+        prepared.execute("INSERT INTO progress VALUES ('feed', 'many', 0)")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("journal_mode", "wal"),
+        ("synchronous", 2),
+        ("foreign_keys", 1),
+        ("trusted_schema", 0),
+        ("cell_size_check", 1),
+        ("mmap_size", 0),
+        ("busy_timeout", 2000),
+    ],
+)
+def test_pragma_is_in_force_on_the_connection_that_writes(path, name, value):
+    async def main():
+        async with Store(path) as store:
+            return await store._in_thread(lambda: pragma(store._database._conn, name))
+
+    assert asyncio.run(main(), debug=True) == value
+
+
+def test_a_trade_needs_its_order(prepared):
+    row = ("T1", "O1", "paper", "momentum_1", "INFY", "BUY", 1, "1", "0", 0)
+    with pytest.raises(sqlite3.IntegrityError, match="FOREIGN KEY"):
+        prepared.execute(f"INSERT INTO trades VALUES ({', '.join('?' * len(row))})", row)
+
+
+def test_a_prepared_store_is_prepared_again_without_loss(path, prepared):
+    prepared.execute("INSERT INTO meta VALUES ('kept', 'yes')")
+    schema.prepare(prepared, str(path))
+    assert prepared.execute("SELECT value FROM meta").fetchall() == [("yes",)]
+
+
+def test_a_newer_schema_is_refused(path, prepared):
+    prepared.execute("PRAGMA user_version = 99")
+    prepared.close()
+    assert "schema version 99, this program knows 1; upgrade alphapanda" in refusal(path)
+
+
+def test_a_database_of_another_program_is_refused_and_left_alone(path):
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("CREATE TABLE theirs (a)")
+    before = path.read_bytes()
+    assert "another program" in refusal(path)
+    assert path.read_bytes() == before
+
+
+def test_a_file_that_is_no_database_is_refused_and_left_alone(path):
+    path.write_text("to whom it may concern " * 500)
+    before = path.read_bytes()
+    assert "not a database" in refusal(path)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("page", [1, 2, 3, 5])
+def test_a_damaged_page_is_refused_and_left_alone(path, prepared, page):
+    size = pragma(prepared, "page_size")
+    prepared.close()
+    whole = bytearray(path.read_bytes())
+    start = size * (page - 1) + (100 if page == 1 else 0)
+    whole[start : size * page] = b"\xa5" * (size * page - start)
+    path.write_bytes(whole)
+    line = refusal(path)
+    assert any(word in line for word in ("damaged", "malformed", "not a database"))
+    assert path.read_bytes() == bytes(whole)
+
+
+def test_a_file_cut_short_is_refused(path, prepared):
+    size = pragma(prepared, "page_size")
+    prepared.close()
+    with path.open("r+b") as file:
+        file.truncate(size * 3)
+    line = refusal(path)
+    assert any(word in line for word in ("damaged", "malformed"))
+
+
+def test_a_store_below_a_file_cannot_be_made(tmp_path):
+    (tmp_path / "var").write_text("")
+    assert "check storage.path" in refusal(tmp_path / "var" / "alphapanda.db")
+
+
+def test_a_folder_is_no_store(tmp_path):
+    assert "check storage.path" in refusal(tmp_path)
+
+
+def test_migrations_go_forward_and_keep_what_is_there(path, prepared, monkeypatch):
+    prepared.execute("INSERT INTO meta VALUES ('kept', 'yes')")
+    second = "CREATE TABLE notes (text TEXT NOT NULL) STRICT;"
+    monkeypatch.setattr(schema, "MIGRATIONS", (schema.VERSION_1, second))
+    schema.prepare(prepared, str(path))
+    assert pragma(prepared, "user_version") == 2
+    assert prepared.execute("SELECT value FROM meta").fetchall() == [("yes",)]
+    assert prepared.execute("SELECT count(*) FROM notes").fetchone() == (0,)
+
+
+def test_a_migration_that_fails_changes_nothing(path, prepared, monkeypatch):
+    prepared.close()
+    monkeypatch.setattr(schema, "MIGRATIONS", (schema.VERSION_1, "CREATE TABLE notes (a); NONSENSE;"))
+    assert "cannot be opened" in refusal(path)
+    monkeypatch.undo()
+    opened(path)
+    with closing(sqlite3.connect(path)) as connection:
+        assert pragma(connection, "user_version") == 1
+        assert connection.execute("SELECT name FROM sqlite_master WHERE name = 'notes'").fetchall() == []
+
+
+@pytest.mark.parametrize(
+    ("version", "fixed"),
+    [
+        ((3, 40, 1), False),
+        ((3, 44, 5), False),
+        ((3, 44, 6), True),
+        ((3, 45, 3), False),
+        ((3, 50, 6), False),
+        ((3, 50, 7), True),
+        ((3, 51, 2), False),
+        ((3, 51, 3), True),
+        ((3, 52, 0), True),
+        ((4, 0, 0), True),
+    ],
+)
+def test_the_releases_with_the_wal_reset_fault_are_known(version, fixed):
+    assert schema.sqlite_is_fixed(version) is fixed
