@@ -1,13 +1,15 @@
 """orders, trades, positions, portfolio, signals: what the store knows, with the daemon running or not."""
 
+from collections.abc import Callable
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import typer
 
 from alphapanda.cli.context import store_of
-from alphapanda.cli.output import clock, print_json, print_table, rupees
+from alphapanda.cli.output import clock, counted, print_json, print_table, rupees
 
+Row = dict[str, Any]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, nothing else.")]
 Broker = Annotated[str | None, typer.Option("--broker", help="Only this broker.")]
 Strategy = Annotated[str | None, typer.Option("--strategy", help="Only this strategy id.")]
@@ -17,13 +19,75 @@ Day = Annotated[
 Limit = Annotated[int | None, typer.Option("--limit", min=0, help="Only the newest so many rows.")]
 
 
-def _read(ctx: typer.Context, table: str, **filters: Any) -> list[dict[str, Any]]:
-    from alphapanda.rows import for_people  # noqa: PLC0415
-    from alphapanda.store import offline  # noqa: PLC0415
+class Column(NamedTuple):
+    """One column of a table for people: where its value is, and how it is shown."""
 
-    day = filters.pop("day", None)
-    found = offline.rows(store_of(ctx), table, day=day.date() if day else None, **filters)
-    return [for_people(row) for row in found]
+    header: str
+    key: str
+    show: Callable[[Any], str] = str
+    right: bool = False
+
+
+def _quantity(header: str, key: str) -> Column:
+    return Column(header, key, str, right=True)
+
+
+def _money(header: str, key: str) -> Column:
+    return Column(header, key, rupees, right=True)
+
+
+ORDERS = (
+    Column("order", "order_id"),
+    Column("created", "created_at", clock),
+    Column("broker", "broker"),
+    Column("strategy", "strategy_id"),
+    Column("symbol", "tradingsymbol"),
+    Column("side", "transaction_type"),
+    _quantity("qty", "quantity"),
+    _quantity("filled", "filled_quantity"),
+    _money("average", "average_price"),
+    Column("status", "status"),
+)
+TRADES = (
+    Column("trade", "trade_id"),
+    Column("traded", "traded_at", clock),
+    Column("broker", "broker"),
+    Column("strategy", "strategy_id"),
+    Column("symbol", "tradingsymbol"),
+    Column("side", "transaction_type"),
+    _quantity("qty", "quantity"),
+    _money("price", "price"),
+    _money("charges", "charges"),
+)
+POSITIONS = (
+    Column("broker", "broker"),
+    Column("strategy", "strategy_id"),
+    Column("symbol", "tradingsymbol"),
+    _quantity("qty", "quantity"),
+    _money("average", "average_price"),
+    _money("last", "last_price"),
+    _money("realised", "realized_pnl"),
+    _money("unrealised", "unrealized_pnl"),
+)
+PORTFOLIO = (
+    Column("broker", "broker"),
+    _money("starting cash", "starting_cash"),
+    _money("cash", "cash"),
+    _money("equity", "equity"),
+    _money("realised", "realized_pnl"),
+    _money("unrealised", "unrealized_pnl"),
+    _money("charges", "charges"),
+)
+SIGNALS = (
+    Column("signal", "signal_id"),
+    Column("at", "at", clock),
+    Column("strategy", "strategy_id"),
+    Column("symbol", "tradingsymbol"),
+    Column("side", "transaction_type"),
+    _quantity("qty", "quantity"),
+    Column("verdict", "verdict"),
+    Column("why", "why"),
+)
 
 
 def orders(
@@ -38,30 +102,8 @@ def orders(
 
     Example: alphapanda orders --strategy momentum_1 --limit 20
     """
-    found = _read(ctx, "orders", broker=broker, strategy=strategy, day=date, limit=limit)
-    if json:
-        print_json(found)
-        return
-    print_table(
-        f"{len(found)} orders",
-        ["order", "created", "broker", "strategy", "symbol", "side", "qty", "filled", "average", "status"],
-        [
-            (
-                row["order_id"],
-                clock(row["created_at"]),
-                row["broker"],
-                row["strategy_id"],
-                row["tradingsymbol"],
-                row["transaction_type"],
-                row["quantity"],
-                row["filled_quantity"],
-                rupees(row["average_price"]),
-                row["status"],
-            )
-            for row in found
-        ],
-        numbers=("qty", "filled", "average"),
-    )
+    found = _read(ctx, "orders", date, broker=broker, strategy=strategy, limit=limit)
+    _show(counted(len(found), "order"), ORDERS, found, json)
 
 
 def trades(
@@ -76,29 +118,8 @@ def trades(
 
     Example: alphapanda trades --date 2016-08-16
     """
-    found = _read(ctx, "trades", broker=broker, strategy=strategy, day=date, limit=limit)
-    if json:
-        print_json(found)
-        return
-    print_table(
-        f"{len(found)} trades",
-        ["trade", "traded", "broker", "strategy", "symbol", "side", "qty", "price", "charges"],
-        [
-            (
-                row["trade_id"],
-                clock(row["traded_at"]),
-                row["broker"],
-                row["strategy_id"],
-                row["tradingsymbol"],
-                row["transaction_type"],
-                row["quantity"],
-                rupees(row["price"]),
-                rupees(row["charges"]),
-            )
-            for row in found
-        ],
-        numbers=("qty", "price", "charges"),
-    )
+    found = _read(ctx, "trades", date, broker=broker, strategy=strategy, limit=limit)
+    _show(counted(len(found), "trade"), TRADES, found, json)
 
 
 def positions(
@@ -108,32 +129,13 @@ def positions(
     limit: Limit = None,
     json: Json = False,
 ) -> None:
-    """Positions by broker and strategy; flat ones of the day stay in the list.
+    """Positions by broker and strategy; flat ones stay in the list.
 
     Example: alphapanda positions --broker paper
     """
-    found = _read(ctx, "positions", broker=broker, strategy=strategy, limit=limit)
-    if json:
-        print_json(found)
-        return
-    print_table(
-        f"{sum(1 for row in found if row['quantity'])} open positions",
-        ["broker", "strategy", "symbol", "qty", "average", "last", "realised", "unrealised"],
-        [
-            (
-                row["broker"],
-                row["strategy_id"],
-                f"{row['exchange']}:{row['tradingsymbol']}",
-                row["quantity"],
-                rupees(row["average_price"]),
-                rupees(row["last_price"]),
-                rupees(row["realized_pnl"]),
-                rupees(row["unrealized_pnl"]),
-            )
-            for row in found
-        ],
-        numbers=("qty", "average", "last", "realised", "unrealised"),
-    )
+    found = _read(ctx, "positions", None, broker=broker, strategy=strategy, limit=limit)
+    held = sum(1 for row in found if row["quantity"])
+    _show(counted(held, "open position"), POSITIONS, found, json)
 
 
 def portfolio(ctx: typer.Context, broker: Broker = None, json: Json = False) -> None:
@@ -151,13 +153,8 @@ def portfolio(ctx: typer.Context, broker: Broker = None, json: Json = False) -> 
     }
     if json:
         print_json(found)
-        return
-    print_table(
-        "Portfolio",
-        ["broker", "starting cash", "cash", "equity", "realised", "unrealised", "charges"],
-        [(name, *(rupees(amount) for amount in row.values())) for name, row in found.items()],
-        numbers=("starting cash", "cash", "equity", "realised", "unrealised", "charges"),
-    )
+    else:
+        _show("Portfolio", PORTFOLIO, [{"broker": name, **row} for name, row in found.items()], json)
 
 
 def signals(
@@ -172,25 +169,28 @@ def signals(
 
     Example: alphapanda signals --limit 10
     """
-    found = _read(ctx, "signals", broker=broker, strategy=strategy, day=date, limit=limit)
+    found = _read(ctx, "signals", date, broker=broker, strategy=strategy, limit=limit)
+    if not json:
+        for row in found:
+            row["why"] = f"{row['rule']}: {row['reason']}" if row["rule"] else row["reason"]
+    _show(counted(len(found), "signal"), SIGNALS, found, json)
+
+
+def _read(ctx: typer.Context, table: str, day: datetime | None, **filters: Any) -> list[Row]:
+    from alphapanda.rows import for_people  # noqa: PLC0415
+    from alphapanda.store import offline  # noqa: PLC0415
+
+    found = offline.rows(store_of(ctx), table, day=day.date() if day else None, **filters)
+    return [for_people(row) for row in found]
+
+
+def _show(title: str, columns: tuple[Column, ...], rows: list[Row], json: bool) -> None:
     if json:
-        print_json(found)
+        print_json(rows)
         return
     print_table(
-        f"{len(found)} signals",
-        ["signal", "at", "strategy", "symbol", "side", "qty", "verdict", "why"],
-        [
-            (
-                row["signal_id"],
-                clock(row["at"]),
-                row["strategy_id"],
-                row["tradingsymbol"],
-                row["transaction_type"],
-                row["quantity"],
-                row["verdict"],
-                f"{row['rule']}: {row['reason']}" if row["rule"] else row["reason"],
-            )
-            for row in found
-        ],
-        numbers=("qty",),
+        title,
+        [column.header for column in columns],
+        [[column.show(row[column.key]) for column in columns] for row in rows],
+        numbers=[column.header for column in columns if column.right],
     )

@@ -28,6 +28,11 @@ def rupees(amount: float | None) -> str:
     return f"{sign}₹{','.join([*pairs, tail])}.{paise}"
 
 
+def counted(number: int, noun: str) -> str:
+    """1 trade, 2 trades."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
 def clock(moment: str | None) -> str:
     """2016-08-16T09:15:00+05:30 as people read it."""
     return "-" if moment is None else f"{moment[:10]} {moment[11:19]}"

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from alphapanda.cli.context import context_of
-from alphapanda.cli.output import print_json, print_table, rupees, say
+from alphapanda.cli.output import counted, print_json, print_table, rupees, say
 
 ASK_S = 5.0
 STOPPED = 4
@@ -121,8 +121,7 @@ def _print_strategies(found: dict[str, Any]) -> None:
         numbers=("signals", "errors"),
     )
     ticks = found["ticks"]
-    count = ticks["instruments"]
-    instruments = "1 instrument" if count == 1 else f"{count} instruments"
+    instruments = counted(ticks["instruments"], "instrument")
     say(f"{ticks['received']:,} ticks of {instruments}, {ticks['per_second']:,.0f}/s")
     for name, latency in found["latency_us"].items():
         if latency["count"]:
