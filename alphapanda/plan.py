@@ -77,13 +77,15 @@ def check_strategies(loaded: Loaded) -> None:
 
 
 def _construct(settings: StrategySettings, loaded: Loaded, book: InstrumentBook) -> Strategy:
-    where = f"strategies[{settings.id}]"
+    where = f"strategies[{settings.id}] in {loaded.origins.get('strategies', 'the configuration')}"
     kind = _strategy_class(settings.class_, where, loaded.folder)
     tokens = [book.by_key(key).instrument_token for key in settings.instruments]
     try:
         return kind(settings.id, tokens, settings.brokers, settings.params)
     except msgspec.ValidationError as error:
-        raise CannotStart(f"{where}.params: {error}; see {settings.class_} for its parameters") from error
+        problem, _, key = str(error).partition(" - at `$.")
+        named = f"params.{key.rstrip('`')}" if key else "params"
+        raise CannotStart(f"{where}: {named}: {problem}; see {settings.class_}") from error
     except Exception as error:
         raise CannotStart(f"{where}: {settings.class_} cannot be made: {error}") from error
 
@@ -93,7 +95,7 @@ def _strategy_class(name: str, where: str, folder: Path) -> type[Strategy]:
     module = _module(module_name, where, folder)
     found = getattr(module, class_name, None)
     if not isinstance(found, type) or not issubclass(found, Strategy):
-        raise CannotStart(f"{where}.class: {module_name} has no Strategy named {class_name}")
+        raise CannotStart(f"{where}: class: {module_name} has no Strategy named {class_name}")
     return found
 
 
@@ -112,7 +114,7 @@ def _load(name: str, where: str, load: Callable[[], ModuleType]) -> ModuleType:
         return load()
     except Exception as error:
         raise CannotStart(
-            f"{where}.class: {name} cannot be imported: {type(error).__name__}: {error}"
+            f"{where}: class: {name} cannot be imported: {type(error).__name__}: {error}"
         ) from error
 
 

@@ -6,7 +6,7 @@ row into what users and scripts are promised: numbers rounded to the paisa, ISO 
 
 from typing import Any
 
-from alphapanda.core.money import to_paisa
+from alphapanda.core.money import to_average, to_paisa
 from alphapanda.core.portfolio import Standing
 from alphapanda.events import (
     Approved,
@@ -37,7 +37,6 @@ MONEY = frozenset(
         "equity",
     }
 )
-AVERAGE_PLACES = Money("0.0001")
 
 
 def text(amount: Money | None) -> str | None:
@@ -61,7 +60,7 @@ def order_row(order: Order) -> Row:
         "quantity": order.quantity,
         "filled_quantity": order.filled_quantity,
         "price": text(order.price),
-        "average_price": None if average is None else text(average.quantize(AVERAGE_PLACES)),
+        "average_price": None if average is None else text(to_average(average)),
         "status": order.status.value,
         "reason": order.reason,
         "created_ns": order.created_ns,
@@ -92,7 +91,7 @@ def position_row(position: Position) -> Row:
         "exchange": position.instrument.exchange,
         "product": position.product,
         "quantity": position.quantity,
-        "average_price": text(position.average_price.quantize(AVERAGE_PLACES)),
+        "average_price": text(to_average(position.average_price)),
         "last_price": text(position.last_price),
         "realized_pnl": text(position.realized_pnl),
         "unrealized_pnl": text(position.unrealized_pnl),

@@ -190,7 +190,7 @@ class Laid(NamedTuple):
     said: list[object]
 
     def turns(self, walk: Iterable[TickBatch], **changes: Any) -> Turns:
-        defaults = {"pace": Pace(None), "taken": lambda _: None}
+        defaults = {"pace": Pace(None), "taken": lambda _row, _clock_ns: None}
         return Turns(iter(walk), self.line, self.gate, self.brokers, **(defaults | changes))
 
 

@@ -164,7 +164,8 @@ def run_backtest(
     walked = _walk(line, data, ledger, first=first, last=last, progress=progress)
     line.finish()
     result = Result(ledger, cores.portfolio)
-    result.warnings = [*data.warnings(), *unseen(plan.strategies, ledger.equity.seen())]
+    strategies = plan.strategies if walked.rows else ()
+    result.warnings = [*data.warnings(), *unseen(strategies, ledger.equity.seen())]
     result.summary = _summary(result, walked, perf_counter() - started)
     return result
 

@@ -6,9 +6,10 @@ from typing import Annotated, Any
 import typer
 
 from alphapanda.cli.context import context_of
-from alphapanda.cli.output import clock, print_json, print_table, rupees
+from alphapanda.cli.output import DAY, clock, print_json, print_table, rupees
 from alphapanda.cli.progress import progress_bar
 from alphapanda.cli.run import Columns, Data, NoCalendar, SkipBadRows, data_overrides
+from alphapanda.errors import CannotStart, DataError
 
 
 def backtest(
@@ -18,10 +19,12 @@ def backtest(
         list[str] | None, typer.Option("--strategy", help="Only this strategy id. May repeat.")
     ] = None,
     first: Annotated[
-        datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First day (IST), YYYY-MM-DD.")
+        datetime | None,
+        typer.Option("--from", help="First day (IST).", **DAY),
     ] = None,
     last: Annotated[
-        datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Last day (IST), YYYY-MM-DD.")
+        datetime | None,
+        typer.Option("--to", help="Last day (IST).", **DAY),
     ] = None,
     no_calendar: NoCalendar = False,
     columns: Columns = None,
@@ -39,12 +42,17 @@ def backtest(
     from alphapanda.venues.instruments import InstrumentBook  # noqa: PLC0415
     from alphapanda.venues.replay import DataSet  # noqa: PLC0415
 
+    if first and last and first > last:
+        raise typer.BadParameter("--from is after --to", param_hint="--from")
     loaded = context_of(ctx).load(data_overrides(data, columns, skip_bad_rows))
     replay = loaded.settings.feed.replay
     if not replay.paths:
         raise typer.BadParameter("name at least one price file", param_hint="--data")
     book = InstrumentBook()
-    dataset = DataSet(replay.paths, book, columns=replay.columns, skip_bad_rows=replay.skip_bad_rows)
+    try:
+        dataset = DataSet(replay.paths, book, columns=replay.columns, skip_bad_rows=replay.skip_bad_rows)
+    except DataError as error:
+        raise CannotStart(str(error)) from error
     with progress_bar("backtest") as bar:
         start_logging(loaded.settings.logging, bar.write)
         result = run_backtest(

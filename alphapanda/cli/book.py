@@ -7,15 +7,14 @@ from typing import Annotated, Any, NamedTuple
 import typer
 
 from alphapanda.cli.context import store_of
-from alphapanda.cli.output import clock, counted, print_json, print_table, rupees
+from alphapanda.cli.output import DAY, clock, counted, print_json, print_table, rupees
 
 Row = dict[str, Any]
+OFFSET = "+05:30"
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, nothing else.")]
 Broker = Annotated[str | None, typer.Option("--broker", help="Only this broker.")]
 Strategy = Annotated[str | None, typer.Option("--strategy", help="Only this strategy id.")]
-Day = Annotated[
-    datetime | None, typer.Option("--date", formats=["%Y-%m-%d"], help="Only this day (IST), YYYY-MM-DD.")
-]
+Day = Annotated[datetime | None, typer.Option("--date", help="Only this day (IST).", **DAY)]
 Limit = Annotated[int | None, typer.Option("--limit", min=0, help="Only the newest so many rows.")]
 
 
@@ -25,20 +24,21 @@ class Column(NamedTuple):
     header: str
     key: str
     show: Callable[[Any], str] = str
-    right: bool = False
+    whole: bool = False
+    number: bool = False
 
 
 def _quantity(header: str, key: str) -> Column:
-    return Column(header, key, str, right=True)
+    return Column(header, key, str, number=True)
 
 
 def _money(header: str, key: str) -> Column:
-    return Column(header, key, rupees, right=True)
+    return Column(header, key, rupees, number=True)
 
 
 ORDERS = (
-    Column("order", "order_id"),
-    Column("created", "created_at", clock),
+    Column("order", "order_id", whole=True),
+    Column(f"created {OFFSET}", "created_at", clock, whole=True),
     Column("broker", "broker"),
     Column("strategy", "strategy_id"),
     Column("symbol", "tradingsymbol"),
@@ -49,8 +49,8 @@ ORDERS = (
     Column("status", "status"),
 )
 TRADES = (
-    Column("trade", "trade_id"),
-    Column("traded", "traded_at", clock),
+    Column("trade", "trade_id", whole=True),
+    Column(f"traded {OFFSET}", "traded_at", clock, whole=True),
     Column("broker", "broker"),
     Column("strategy", "strategy_id"),
     Column("symbol", "tradingsymbol"),
@@ -79,8 +79,8 @@ PORTFOLIO = (
     _money("charges", "charges"),
 )
 SIGNALS = (
-    Column("signal", "signal_id"),
-    Column("at", "at", clock),
+    Column("signal", "signal_id", whole=True),
+    Column(f"at {OFFSET}", "at", clock, whole=True),
     Column("strategy", "strategy_id"),
     Column("symbol", "tradingsymbol"),
     Column("side", "transaction_type"),
@@ -192,5 +192,6 @@ def _show(title: str, columns: tuple[Column, ...], rows: list[Row], json: bool) 
         title,
         [column.header for column in columns],
         [[column.show(row[column.key]) for column in columns] for row in rows],
-        numbers=[column.header for column in columns if column.right],
+        numbers=[column.header for column in columns if column.number],
+        whole=[column.header for column in columns if column.whole],
     )

@@ -10,8 +10,10 @@ import typer
 
 from alphapanda.cli.context import context_of
 from alphapanda.cli.output import print_json, say
+from alphapanda.errors import Fatal
 
 ASK_S = 1.0
+LONGEST_REASON = 200
 
 app = typer.Typer(
     help="Halt trading at once (on), allow it again (off), or show which it is.",
@@ -54,7 +56,7 @@ def status(ctx: typer.Context, json: Json = False) -> None:
 
     Example: alphapanda kill-switch status
     """
-    from alphapanda.cli.status import _stopped  # noqa: PLC0415
+    from alphapanda.cli.status import stopped  # noqa: PLC0415
     from alphapanda.live.control import Unreachable, ask  # noqa: PLC0415
 
     settings = context_of(ctx).load().settings
@@ -63,7 +65,7 @@ def status(ctx: typer.Context, json: Json = False) -> None:
         found = ask(socket, {"command": "status"}, ASK_S)["result"]
         where = f"daemon pid {found['pid']}"
     except Unreachable:
-        found, where = _stopped(store, settings.environment), "no daemon"
+        found, where = stopped(store, settings.environment), "no daemon"
     _print(found["kill_switch"], f"store {store}, {where}", json)
 
 
@@ -73,6 +75,9 @@ def _switch(ctx: typer.Context, reason: str, *, turn_on: bool, json: bool) -> No
 
     settings = context_of(ctx).load().settings
     store, kill_file = Path(settings.storage.path), Path(settings.control.kill_file)
+    reason = " ".join(reason.encode(errors="replace").decode().split())[:LONGEST_REASON]
+    if not reason:
+        raise typer.BadParameter("say why, in a few words", param_hint="--reason")
     command = "kill_switch_on" if turn_on else "kill_switch_off"
     request = {"command": command, "reason": reason, "by": _who()}
     try:
@@ -88,12 +93,12 @@ def _switch(ctx: typer.Context, reason: str, *, turn_on: bool, json: bool) -> No
                 {"on": True, "reason": reason, "by": _who()}, f"kill file and SIGUSR1, daemon pid {pid}", json
             )
         else:
-            raise RuntimeError(
-                f"the daemon with pid {pid} does not answer; the kill switch stays on"
-            ) from None
+            raise Fatal(f"the daemon with pid {pid} does not answer; the kill switch stays on") from None
         return
     if not reply.get("ok"):
-        raise RuntimeError(reply.get("error"))
+        if turn_on and (pid := lock.holder(store)) is not None:
+            _of_stuck_daemon(pid, kill_file, reason)
+        raise Fatal(reply.get("error"))
     _print(reply["result"]["kill_switch"], f"store {store}, daemon answered", json)
 
 
@@ -115,7 +120,7 @@ def _of_stopped_daemon(store: Path, kill_file: Path, reason: str, turn_on: bool)
 def _of_stuck_daemon(pid: int, kill_file: Path, reason: str) -> None:
     """Two doors that need nothing of the daemon's loop but to come round once."""
     kill_file.parent.mkdir(parents=True, exist_ok=True)
-    kill_file.write_text(f"{reason}\n")
+    kill_file.write_text(f"{reason}\n", encoding="utf-8")
     os.kill(pid, signal.SIGUSR1)
 
 

@@ -6,8 +6,10 @@ from typing import Any
 
 import msgspec
 
+DAY: Any = {"formats": ["%Y-%m-%d"], "metavar": "YYYY-MM-DD"}
+"""How every option that takes a day reads it."""
 WIDTH = 100
-TIMES = ("created", "traded", "at")
+LEAST_WIDTH = 4
 
 
 def print_json(document: Any) -> None:
@@ -39,26 +41,39 @@ def clock(moment: str | None) -> str:
 
 
 def print_table(
-    title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], *, numbers: Sequence[str] = ()
+    title: str,
+    columns: Sequence[str],
+    rows: Sequence[Sequence[Any]],
+    *,
+    numbers: Sequence[str] = (),
+    whole: Sequence[str] = (),
 ) -> None:
-    """A plain table; columns named in `numbers` are set flush right. Amounts and times are never broken."""
+    """A plain table. Numbers are set flush right; they and `whole` columns are never broken or cut.
+
+    A terminal too narrow for the whole columns gets lines longer than it is, never a figure without its end.
+    """
     from rich.box import SIMPLE_HEAD  # noqa: PLC0415 - late: programs and help do not need it
     from rich.console import Console  # noqa: PLC0415
+    from rich.measure import Measurement  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
 
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = WIDTH
+    cells = [["-" if value is None else str(value) for value in row] for row in rows]
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    for column in columns:
+    for index, column in enumerate(columns):
+        kept = column in whole or column in numbers
         table.add_column(
             column,
             justify="right" if column in numbers else "left",
             overflow="fold",
-            no_wrap=column in numbers or column in TIMES,
+            no_wrap=kept,
+            min_width=max((len(row[index]) for row in cells), default=0) if kept else LEAST_WIDTH,
         )
-    for row in rows:
-        table.add_row(*("-" if value is None else str(value) for value in row))
+    for row in cells:
+        table.add_row(*row)
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = WIDTH
+    console.width = max(console.width, Measurement.get(console, console.options, table).minimum)
     console.print(table)
 
 

@@ -31,6 +31,9 @@ NoCalendar = Annotated[
 def data_overrides(data: list[str] | None, columns: str | None, skip_bad_rows: bool) -> dict[str, Any]:
     """The command line's words for the data, as configuration keys. Paths are the current folder's."""
     overrides: dict[str, Any] = {}
+    for option, words in (("--data", data), ("--columns", [columns] if columns is not None else None)):
+        if words is not None and not all(word.strip() for word in words):
+            raise typer.BadParameter("is empty", param_hint=option)
     if data:
         overrides["feed.replay.paths"] = [os.path.abspath(path) for path in data]  # noqa: PTH100 - may be a glob
     if columns:

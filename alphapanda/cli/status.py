@@ -7,6 +7,7 @@ import typer
 
 from alphapanda.cli.context import context_of
 from alphapanda.cli.output import counted, print_json, print_table, rupees, say
+from alphapanda.errors import Fatal
 
 ASK_S = 5.0
 STOPPED = 4
@@ -26,10 +27,10 @@ def status(
     try:
         reply = ask(Path(settings.control.socket), {"command": "status"}, ASK_S)
     except Unreachable:
-        found = _stopped(Path(settings.storage.path), settings.environment)
+        found = stopped(Path(settings.storage.path), settings.environment)
     else:
         if not reply.get("ok"):
-            raise RuntimeError(reply.get("error"))
+            raise Fatal(reply.get("error"))
         found = reply["result"]
     if json:
         print_json(found)
@@ -39,7 +40,7 @@ def status(
         raise typer.Exit(STOPPED)
 
 
-def _stopped(store: Path, environment: str) -> dict[str, Any]:
+def stopped(store: Path, environment: str) -> dict[str, Any]:
     """What the store says while nobody runs; an unresponsive daemon is named."""
     import alphapanda  # noqa: PLC0415
     from alphapanda.store import lock, offline  # noqa: PLC0415
@@ -47,7 +48,7 @@ def _stopped(store: Path, environment: str) -> dict[str, Any]:
 
     pid = lock.holder(store)
     if pid is not None:
-        raise RuntimeError(f"the daemon with pid {pid} holds {store} but does not answer; see its log")
+        raise Fatal(f"the daemon with pid {pid} holds {store} but does not answer; see its log")
     switch = offline.kill_switch(store)
     return {
         "state": "stopped",

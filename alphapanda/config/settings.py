@@ -17,7 +17,8 @@ from alphapanda.events import Money
 
 # msgspec sets no bounds on decimals and has no type for paths: `extra` says it, checks.py and loading.py act.
 NotNegative = Annotated[Money, Meta(extra={"ge": 0})]
-Positive = Annotated[Money, Meta(extra={"gt": 0})]
+Share = Annotated[Money, Meta(extra={"ge": 0, "lt": 100})]
+Cash = Annotated[Money, Meta(extra={"gt": 0, "le": 10**12})]
 Paths = Annotated[tuple[str, ...], Meta(extra={"path": True})]
 OnePath = Annotated[str, Meta(min_length=1, extra={"path": True})]
 Seconds = Annotated[float, Meta(gt=0)]
@@ -56,16 +57,14 @@ class Feed(Section, frozen=True):
 
 class PaperTrading(Section, frozen=True):
     enabled: Annotated[bool, says("whether the paper broker may be used")] = True
-    slippage_percent: Annotated[NotNegative, says("how much worse than the last price, in percent")] = Money(
-        "0.05"
-    )
-    commission_percent: Annotated[NotNegative, says('charge of a fill when charges = "flat", in percent')] = (
-        Money("0.1")
+    slippage_percent: Annotated[Share, says("how much worse than the last price, in percent")] = Money("0.05")
+    commission_percent: Annotated[Share, says('charge of a fill when charges = "flat", in percent')] = Money(
+        "0.1"
     )
     charges: Annotated[
         Literal["flat", "zerodha"], says("flat (commission_percent) or zerodha (not available yet)")
     ] = "flat"
-    starting_cash: Annotated[Positive, says("cash at the start, in rupees")] = Money("1000000.0")
+    starting_cash: Annotated[Cash, says("cash at the start, in rupees")] = Money("1000000.0")
 
 
 class Zerodha(Section, frozen=True):

@@ -1,10 +1,13 @@
 """Exact rupees: floats become decimals by their shortest text, and are rounded only here."""
 
-from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_UP
+from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_UP, Context
 
 from alphapanda.events import Money
 
 PAISA = Money("0.01")
+AVERAGE = Money("0.0001")
+WIDE = Context(prec=60)
+"""Rounding must not fail for want of digits, whatever a price was."""
 HUNDRED = Money(100)
 
 
@@ -15,7 +18,12 @@ def exact(price: float) -> Money:
 
 def to_paisa(amount: Money) -> Money:
     """Half up to the paisa."""
-    return amount.quantize(PAISA, ROUND_HALF_UP)
+    return amount.quantize(PAISA, ROUND_HALF_UP, WIDE)
+
+
+def to_average(amount: Money) -> Money:
+    """Average prices are kept to four places."""
+    return amount.quantize(AVERAGE, ROUND_HALF_UP, WIDE)
 
 
 def up_to_tick(price: Money, tick_size: Money) -> Money:

@@ -6,7 +6,7 @@ to change, so a refusal names it. Names and definitions: FIA best practices for 
 MiFID II RTS 6 article 15, SEC rule 15c3-5. A limit of 0 is off.
 """
 
-from collections import deque
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable, Mapping
 from typing import Annotated, ClassVar
 
@@ -36,28 +36,22 @@ class Approvals:
     """Which orders were approved at one broker, when: what throttles and the duplicate check count."""
 
     def __init__(self, past: Iterable[Order] = ()) -> None:
-        self._times: deque[int] = deque()
+        self._times: list[int] = []
         self._last: dict[tuple[str, int, TransactionType, int], int] = {}
         for order in past:
             self.add(order)
 
     def add(self, order: Order) -> None:
-        self._times.append(order.created_ns)
+        insort(self._times, order.created_ns)  # rows of one file may step back between instruments
         self._last[_likeness(order)] = order.created_ns
-        while self._times[0] < order.created_ns - DAY:
-            self._times.popleft()
+        del self._times[: bisect_left(self._times, order.created_ns - DAY)]
 
     def between(self, start_ns: int, end_ns: int) -> int:
         """How many approvals are younger than `start_ns` and older than `end_ns`.
 
         Later ones are not counted: the store may know orders of a feed that walked later dates.
         """
-        count = 0
-        for time_ns in reversed(self._times):
-            if time_ns <= start_ns:
-                break
-            count += time_ns < end_ns
-        return count
+        return max(0, bisect_left(self._times, end_ns) - bisect_right(self._times, start_ns))
 
     def last_like(self, order: Order) -> int | None:
         """When an order of the same strategy, instrument, side and quantity was last approved."""

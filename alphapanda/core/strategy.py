@@ -8,12 +8,12 @@ the others are not shown to it, so that it never counts a position twice.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from math import isfinite
 from typing import Any, Self
 
 import msgspec
 from msgspec import Struct
 
+from alphapanda.core.answers import checked
 from alphapanda.events import (
     Fill,
     Halt,
@@ -36,7 +36,7 @@ from alphapanda.events import (
 from alphapanda.times import to_ist
 
 MAX_UNANSWERED = 64
-"""Signals of one strategy without a final word; what comes on top is dropped, so no edge can overflow."""
+"""Signals of one strategy without a final word; what comes on top is dropped."""
 
 
 class Strategy:
@@ -255,8 +255,11 @@ class StrategyRunner:
         for tick in batch.ticks:
             for hosted in self._by_token.get(tick.instrument_token, ()):
                 try:
-                    signals = hosted.strategy.on_market_data(tick)
-                except Exception as error:  # noqa: BLE001 - a strategy's mistake must not stop its neighbours
+                    answer = hosted.strategy.on_market_data(tick)
+                    signals = checked(answer) if answer else ()
+                except KeyboardInterrupt:
+                    raise
+                except BaseException as error:  # noqa: BLE001 - its mistake, even sys.exit(), is its own
                     self._quarantine(hosted, batch.time_ns, error)
                     continue
                 if signals:
@@ -269,14 +272,13 @@ class StrategyRunner:
             return outputs
         for hosted in self.hosted.values():
             if type(hosted.strategy).on_timer is not Strategy.on_timer:
-                signals = self._call(hosted, time_ns, hosted.strategy.on_timer, to_ist(time_ns))
-                if signals:
-                    outputs += self._emit(hosted, signals, TickBatch(time_ns=time_ns, ticks=()))
+                signals = self._call(hosted, time_ns, _timed, hosted.strategy, to_ist(time_ns))
+                outputs += self._emit(hosted, signals or (), TickBatch(time_ns=time_ns, ticks=()))
         return outputs
 
-    def _emit(self, hosted: Hosted, signals: object, batch: TickBatch) -> list[Output]:
+    def _emit(self, hosted: Hosted, signals: Sequence[TradingSignal], batch: TickBatch) -> list[Output]:
         outputs: list[Output] = []
-        for signal in self._call(hosted, batch.time_ns, _checked, signals) or []:
+        for signal in signals:
             self._made += 1
             hosted.signals += 1
             made = msgspec.structs.replace(
@@ -352,11 +354,13 @@ class StrategyRunner:
             return None
         try:
             return hook(*args)
-        except Exception as error:  # noqa: BLE001 - as in _on_ticks
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001 - as in _on_ticks
             self._quarantine(hosted, time_ns, error)
             return None
 
-    def _quarantine(self, hosted: Hosted, time_ns: int, error: Exception) -> None:
+    def _quarantine(self, hosted: Hosted, time_ns: int, error: BaseException) -> None:
         hosted.state = "quarantined"
         hosted.errors += 1
         self._subscribe()
@@ -365,11 +369,6 @@ class StrategyRunner:
         )
 
 
-def _checked(signals: Sequence[object]) -> list[TradingSignal]:
-    """A strategy is code from outside, and constructors check nothing: wrong types end here."""
-    for signal in signals:
-        if not isinstance(signal, TradingSignal):
-            raise TypeError(f"a strategy answers with a list of TradingSignal, not {type(signal).__name__}")
-        if not isfinite(signal.last_price):
-            raise ValueError(f"the price decided upon is {signal.last_price}: a journal cannot hold it")
-    return msgspec.convert(msgspec.to_builtins(signals), list[TradingSignal])
+def _timed(strategy: Strategy, now: datetime) -> Sequence[TradingSignal]:
+    answer = strategy.on_timer(now)
+    return checked(answer) if answer else ()

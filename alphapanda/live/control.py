@@ -19,7 +19,7 @@ import msgspec
 from anyio.abc import SocketAttribute, SocketStream
 from loguru import logger
 
-from alphapanda.errors import CannotStart, Transient
+from alphapanda.errors import CannotStart, Fatal, Transient
 
 LENGTH = struct.Struct(">I")
 CREDENTIALS = struct.Struct("3i")
@@ -148,6 +148,11 @@ async def _answer(stream: SocketStream, handle: Handler, allowed: set[int], grou
         reply = {"ok": True, "result": await handle(request | {"uid": uid})}
     except ValueError as error:
         reply = {"ok": False, "error": str(error)}
+    except Fatal:
+        raise
+    except Exception as error:  # noqa: BLE001 - one request must not close the door for the others
+        logger.error("control: {} failed: {!r}", request.get("command"), error)
+        reply = {"ok": False, "error": f"{type(error).__name__}: {error}"}
     await _send(stream, reply)
 
 

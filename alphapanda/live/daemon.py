@@ -19,7 +19,7 @@ from loguru import logger
 from alphapanda.config import Loaded
 from alphapanda.core.strategy import StrategyFailed
 from alphapanda.errors import CannotStart, Fatal
-from alphapanda.events import Refused, TickBatch
+from alphapanda.events import Refused
 from alphapanda.live import control
 from alphapanda.live.counters import Counters
 from alphapanda.live.gate import Gate
@@ -32,7 +32,7 @@ from alphapanda.live.supervisor import Supervision, supervise
 from alphapanda.live.switch import KillSwitch
 from alphapanda.pipeline import Stage
 from alphapanda.plan import unseen
-from alphapanda.store import Store
+from alphapanda.store import Store, lock
 
 FEED_DEADLINE_S = 5.0
 DRAIN_DEADLINE_S = 5.0
@@ -71,41 +71,52 @@ class Daemon:
         self.opened: Opened | None = None
         self.turns: Turns | None = None
         self._store: Store
-        self._switch: KillSwitch
+        self._switch = KillSwitch(self.gate, self.line, Path(self.settings.control.kill_file))
         self._stop = anyio.Event()
+        self._opening: anyio.CancelScope | None = None
 
     async def run(self) -> int:
         """0 when stopped on request or at the end of the data, 1 when it gave up."""
+        path = Path(self.settings.storage.path)
         try:
-            async with Store(Path(self.settings.storage.path)) as store:
-                kill_file = Path(self.settings.control.kill_file)
-                self._store, self._switch = store, KillSwitch(self.gate, self.line, store, kill_file)
-                await self._run(store)
+            with lock.hold(path):
+                await self._run(path)
         except BaseExceptionGroup as group:
             raise _first(group) from group
         return 0
 
-    async def _run(self, store: Store) -> None:
-        async with anyio.create_task_group() as outer:
-            await outer.start(self._serve)
-            outer.start_soon(self._on_signals)
-            async with anyio.create_task_group() as inner:
-                self._supervise(inner, "store", store.run)
-                try:
-                    await self._trade(store)
-                finally:
-                    self.gate.ready = False
-                    await _last_words(store)
-                inner.cancel_scope.cancel()
-            outer.cancel_scope.cancel()
+    async def _run(self, path: Path) -> None:
+        """The doors of the operator are open before the store is, and until it is closed."""
+        async with anyio.create_task_group() as doors:
+            await doors.start(self._on_signals)
+            await doors.start(self._serve)
+            async with Store(path) as store:
+                self._store = store
+                await self._write_and_trade(store)
+            doors.cancel_scope.cancel()
+
+    async def _write_and_trade(self, store: Store) -> None:
+        async with anyio.create_task_group() as writer:
+            self._supervise(writer, "store", store.run)
+            try:
+                await self._trade(store)
+            finally:
+                self.gate.ready = False
+                await _last_words(store)
+            writer.cancel_scope.cancel()
 
     async def _trade(self, store: Store) -> None:
-        opened = self.opened = await open_line(self.loaded, self.options, store)
+        if self._stop.is_set():  # stopped while the store was folded: nothing is opened
+            return
+        with anyio.CancelScope() as self._opening:
+            self.opened = await open_line(self.loaded, self.options, store)
+        opened = self.opened
+        if opened is None or self._stop.is_set():  # stopped while it was opening
+            return
         with closing(opened.rows):
             async with anyio.create_task_group() as stages:
                 self._start_stages(stages, opened, store)
-                self._switch.restore(opened.halt)
-                await self._switch.obey_file()
+                await self._switch.restore(store, opened.halt)
                 if self.gate.killed:
                     await self._cancel_resting(opened)
                 self.gate.ready = True
@@ -131,20 +142,17 @@ class Daemon:
 
     def _turns(self, opened: Opened, store: Store) -> Turns:
         identity = opened.feed.identity
-
-        def taken(batch: TickBatch) -> None:
-            self.counters.tick(batch)
-            store.mark(identity, batch.row, batch.time_ns)
-
         self.turns = Turns(
             opened.rows,
             self.line,
             self.gate,
             opened.brokers,
             pace=Pace(self.options.speed),
-            taken=taken,
+            taken=lambda row, clock_ns: store.mark(identity, row, clock_ns),
+            seen=self.counters.tick,
+            row=opened.taken,
+            time_ns=opened.clock_ns,
         )
-        self.turns.row = opened.taken
         return self.turns
 
     def _supervise(self, group: TaskGroup, name: str, run: Callable[[], Awaitable[None]]) -> None:
@@ -171,8 +179,9 @@ class Daemon:
         if opened is None:
             return
         await self._cancel_resting(opened)
-        seen = self.counters.instruments
-        for warning in [*opened.feed.warnings(), *unseen(opened.cores.strategy.strategies(), seen)]:
+        walked = self.counters.ticks and not opened.taken
+        strategies = opened.cores.strategy.strategies() if walked else []
+        for warning in [*opened.feed.warnings(), *unseen(strategies, self.counters.instruments)]:
             logger.warning("{}", warning)
         logger.info("the data has ended after row {}", turns.row)
 
@@ -236,10 +245,13 @@ class Daemon:
 
     def stop(self) -> None:
         self._stop.set()
+        if self._opening is not None:
+            self._opening.cancel()
 
-    async def _on_signals(self) -> None:
+    async def _on_signals(self, *, task_status: anyio.abc.TaskStatus[None]) -> None:
         asked = 0
         with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGUSR1) as received:
+            task_status.started()
             async for number in received:
                 if number == signal.SIGUSR1:
                     await self._switch.on_signal()

@@ -3,11 +3,15 @@
 from collections.abc import Awaitable, Callable
 from time import monotonic
 
-from alphapanda.events import TickBatch
+from alphapanda.events import OrderClosed, OrderUpdated, TickBatch
 from alphapanda.live.edges import Inbox, Quiet
 from alphapanda.pipeline import FLOW, Keep, Stage
 
 Tap = Callable[[object], None]
+
+AFTER_THE_BOOK = frozenset({OrderUpdated, OrderClosed})
+"""Tapped once portfolio has taken them: the journal never says that an order ended before it has its fills,
+so a crash in between loses neither."""
 
 
 class Gauge:
@@ -58,7 +62,8 @@ class Line:
 
     def route(self, event: object) -> None:
         """The same for an event with no edge that keeps all."""
-        self.tap(event)
+        if type(event) not in AFTER_THE_BOOK:
+            self.tap(event)
         for put in self._now.get(type(event), ()):
             put(event)
 

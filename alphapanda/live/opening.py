@@ -40,6 +40,7 @@ class Opened(Struct, frozen=True, kw_only=True):
     feed: FiniteFeed
     rows: Generator[TickBatch]
     taken: int
+    clock_ns: int
     halt: Halt | None
 
     def ready_line(self) -> str:
@@ -56,16 +57,21 @@ async def open_line(loaded: Loaded, options: Options, store: Store) -> Opened:
     if options.from_start and not recovered.empty:
         raise CannotStart(f"--from-start needs an empty store, {store.path} has a journal; move it away")
     book = InstrumentBook()
+    for traded in (order.instrument for order in recovered.saved.orders):
+        # What was traded keeps its token: data that contradicts it is refused, or the book would split.
+        book.resolve(traded.exchange, traded.tradingsymbol, traded.instrument_token)
     feed = _open_feed(loaded, book)
     _look_at_brokers(loaded)
     plan = plan_of(loaded, book, tag_seed=store.tag_seed, calendar=options.calendar)
     plan = replace(plan, starting_cash=store.open_accounts(dict(plan.starting_cash)))
     saved = _settled(recovered.saved, store)
     cores = build_cores(plan, saved)
-    rows, taken = feed.batches(), _last_row(feed, recovered.taken)
+    rows, taken = feed.batches(), _furthest(feed, recovered.taken)
+    if recovered.taken and not taken:
+        logger.warning("other data was walked before; this data starts at row 1 and adds to the same book")
     if taken:
         logger.info("{} rows were taken before: shown to the strategies as warm-up", taken)
-        blind = taken if recovered.halt is not None else _last_row(feed, recovered.blind)
+        blind = taken if recovered.halt is not None else _furthest(feed, recovered.blind)
         await _warm_up(cores, rows, taken, blind)
     return Opened(
         cores=cores,
@@ -73,6 +79,7 @@ async def open_line(loaded: Loaded, options: Options, store: Store) -> Opened:
         feed=feed,
         rows=rows,
         taken=taken,
+        clock_ns=_furthest(feed, recovered.clock),
         halt=recovered.halt,
     )
 
@@ -100,9 +107,9 @@ def _look_at_brokers(loaded: Loaded) -> None:
             raise CannotStart(f"active_brokers: the {name} broker is not available yet; use paper")
 
 
-def _last_row(feed: FiniteFeed, rows: Mapping[str, int]) -> int:
-    """Of this data, by the identities it may be known under."""
-    return max((row for identity, row in rows.items() if feed.continues(identity)), default=0)
+def _furthest(feed: FiniteFeed, marks: Mapping[str, int]) -> int:
+    """The row or time that this data had come to, under any identity it may be known by."""
+    return max((mark for identity, mark in marks.items() if feed.continues(identity)), default=0)
 
 
 def _open_feed(loaded: Loaded, book: InstrumentBook) -> FiniteFeed:

@@ -23,7 +23,7 @@ from alphapanda.events import (
     Voided,
 )
 from alphapanda.live.gate import Gate
-from alphapanda.live.line import Line
+from alphapanda.live.line import AFTER_THE_BOOK, Line
 from alphapanda.pipeline import Stage
 from alphapanda.venues.contract import Broker, LiveFeed
 
@@ -49,6 +49,8 @@ async def run_stage(core: Core, stage: Stage, line: Line) -> None:
         if event is not PULSE:
             for output in on(event):
                 await carry(output)
+            if stage is Stage.PORTFOLIO and type(event) in AFTER_THE_BOOK:
+                line.tap(event)
         gauge.note()
         inbox.done()
 
@@ -161,7 +163,8 @@ class Turns:
 
     (1) The brokers see the row, and what they fill is booked. (2) Risk and portfolio take the price, the
     strategies see the row, each signal gets its verdict and each approval rests at its broker. (3) The row
-    is marked as taken. `lock` is held during a turn: operator commands run between turns.
+    is marked as taken: `taken(row, clock)`. `lock` is held during a turn: operator commands run between
+    turns. `row` and `time_ns` are where an earlier run stopped.
     """
 
     def __init__(
@@ -172,7 +175,10 @@ class Turns:
         brokers: Mapping[str, Broker],
         *,
         pace: Pace,
-        taken: Callable[[TickBatch], None],
+        taken: Callable[[int, int], None],
+        seen: Callable[[TickBatch], None] = lambda _batch: None,
+        row: int = 0,
+        time_ns: int = 0,
     ) -> None:
         self._rows = rows
         self._line = line
@@ -180,11 +186,12 @@ class Turns:
         self._brokers = list(brokers.values())
         self._pace = pace
         self._taken = taken
-        self._second = 0
+        self._seen = seen
+        self._second = time_ns // SECOND
         self.lock = asyncio.Lock()
         self.stopping = False
-        self.row = 0
-        self.time_ns = 0
+        self.row = row
+        self.time_ns = time_ns
         self.ended = asyncio.Event()
 
     async def run(self) -> None:
@@ -205,6 +212,7 @@ class Turns:
             self._second = batch.time_ns // SECOND
             line.route(Timer(self._second * SECOND))
             await quiet.wait()
+            self._taken(self.row, self._second * SECOND)
         for broker in self._brokers:
             broker.on_ticks(batch)
         if quiet.busy:
@@ -212,7 +220,8 @@ class Turns:
         line.publish(_stamped(batch), to_strategies=self._gate.is_open)
         await quiet.wait()
         self.row, self.time_ns = batch.row, batch.time_ns
-        self._taken(batch)
+        self._taken(batch.row, batch.time_ns)
+        self._seen(batch)
 
 
 def _stamped(batch: TickBatch) -> TickBatch:

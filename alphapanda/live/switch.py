@@ -1,7 +1,7 @@
-"""The kill switch of a running daemon: its doors, what it writes down, and the only way back.
+"""The kill switch of a daemon: its doors, what it writes down, and the only way back.
 
-The flag first, at once; then the journal; the answer after it. If the commit fails the flag stays, the kill
-file is written and the daemon leaves, so that the next start is killed as well.
+The flag first, at once; then the journal; the answer after it. Where the journal cannot be written, because
+the commit failed or the store is not open yet, the kill file is, so that the next start is killed as well.
 """
 
 import time
@@ -22,19 +22,25 @@ LONGEST_REASON = 200
 
 
 class KillSwitch:
-    def __init__(self, gate: Gate, line: Line, store: Store, kill_file: Path) -> None:
+    """Works from the first moment of the process; `restore` joins it to the journal."""
+
+    def __init__(self, gate: Gate, line: Line, kill_file: Path) -> None:
         self._gate = gate
         self._line = line
-        self._store = store
         self._kill_file = kill_file
-        self._rearming = False
+        self._store: Store | None = None
+        self._rearming: object | None = None
 
-    def restore(self, halt: Halt | None) -> None:
-        """It holds across restarts."""
-        if halt is not None and not self._gate.killed:
+    async def restore(self, store: Store, halt: Halt | None) -> None:
+        """It holds across restarts. What happened while the store was not open is written down now."""
+        self._store = store
+        if halt is not None:
             self._gate.kill(halt.reason, halt.by, halt.time_ns)
-            since = to_ist(halt.time_ns).isoformat()
-            logger.warning("the kill switch is on since {}: {}", since, halt.reason)
+            logger.warning("the kill switch is on since {}: {}", to_ist(halt.time_ns), halt.reason)
+        elif self._gate.killed:
+            self._line.route(Halt(self._gate.reason, self._gate.by, self._gate.since_ns))
+            await store.commit()
+        await self.obey_file()
 
     async def obey_file(self) -> None:
         """A door for when the control socket does not answer."""
@@ -45,45 +51,68 @@ class KillSwitch:
         """SIGUSR1: the other door; the reason may have been left in the kill file."""
         await self.on(self._written_reason() or "SIGUSR1", "signal")
 
-    def _written_reason(self) -> str:
-        try:
-            return " ".join(self._kill_file.read_text(errors="replace")[:LONGEST_REASON].split())
-        except OSError:
-            return ""
-
     async def on(self, reason: str, by: str) -> dict[str, Any]:
         """Returns when it is written down. Resting orders are cancelled, strategies see no prices."""
-        now_ns = time.time_ns()
-        if not self._gate.killed or self._rearming:
-            self._rearming = False
-            self._gate.kill(reason, by, now_ns)
-            self._line.route(Halt(reason, by, now_ns))
-            logger.warning("kill switch on: {} (by {})", reason, by)
+        if not self._gate.killed or self._rearming is not None:
+            self._rearming = None
+            self._kill(_clean(reason), by)
+        if self._store is None:
+            self._write_file()
+            return self.state()
         try:
             await self._store.commit()
         except Fatal:
-            self._kill_file.write_text(f"{reason}\n")
+            self._write_file()
             raise
         return self.state()
 
-    async def off(self, reason: str, by: str, turns: Turns) -> dict[str, Any]:
-        """Between two turns, and written down before trading is enabled. A kill in between wins."""
-        if not self._gate.killed:
-            return self.state()
+    def _kill(self, reason: str, by: str) -> None:
         now_ns = time.time_ns()
-        self._rearming = True
+        self._gate.kill(reason, by, now_ns)
+        if self._store is not None:
+            self._line.route(Halt(reason, by, now_ns))
+        logger.warning("kill switch on: {} (by {})", reason, by)
+
+    async def off(self, reason: str, by: str, turns: Turns) -> dict[str, Any]:
+        """Between two turns, and written down before trading is enabled. A kill in between wins.
+
+        Raises ValueError when the kill file cannot be removed: the next start would be killed.
+        """
+        mine = self._rearming = object()
         async with turns.lock:
-            if self._rearming:
-                self._kill_file.unlink(missing_ok=True)
+            if self._gate.killed and self._rearming is mine and self._store is not None:
+                now_ns = time.time_ns()
+                self._remove_file()
                 await self._store.commit()  # the last row taken: a restart shows nothing up to it
-                self._line.route(Resume(reason, by, now_ns))
+                self._line.route(Resume(_clean(reason), by, now_ns))
                 await self._store.commit()
                 await self._line.quiet.wait()
-            if self._rearming:
-                self._rearming = False
-                self._gate.rearm(reason, by, now_ns)
-                logger.warning("kill switch off: {} (by {})", reason, by)
+                if self._rearming is mine:
+                    self._gate.rearm(_clean(reason), by, now_ns)
+                    logger.warning("kill switch off: {} (by {})", reason, by)
+            if self._rearming is mine:
+                self._rearming = None
         return self.state()
+
+    def _written_reason(self) -> str:
+        try:
+            return _clean(self._kill_file.read_text("utf-8", errors="replace"))
+        except OSError:
+            return ""
+
+    def _write_file(self) -> None:
+        try:
+            self._kill_file.parent.mkdir(parents=True, exist_ok=True)
+            self._kill_file.write_text(f"{self._gate.reason}\n", "utf-8")
+        except OSError as error:
+            logger.error("kill file {} cannot be written: {}", self._kill_file, error)
+
+    def _remove_file(self) -> None:
+        try:
+            self._kill_file.unlink(missing_ok=True)
+        except OSError as error:
+            self._rearming = None
+            raise ValueError(f"kill file {self._kill_file} cannot be removed: {error.strerror}") from error
 
     def state(self) -> dict[str, Any]:
         gate = self._gate
@@ -93,3 +122,8 @@ class KillSwitch:
             "by": gate.by,
             "since": to_ist(gate.since_ns).isoformat() if gate.since_ns else None,
         }
+
+
+def _clean(reason: str) -> str:
+    """One line that every table, file and journal can hold."""
+    return " ".join(reason.encode(errors="replace").decode().split())[:LONGEST_REASON]

@@ -26,17 +26,30 @@ DATED = {"orders": "created_ns", "trades": "traded_ns", "signals": "at_ns"}
 
 @contextmanager
 def reading(path: Path) -> Iterator[sqlite3.Connection]:
-    """A short read-only look; a store that does not exist yet reads as empty."""
-    if not path.exists():
-        with closing(sqlite3.connect(":memory:")) as empty:
-            schema.prepare(empty, str(path))
-            yield empty
-        return
+    """A short read-only look; a store that does not exist yet, or has no tables, reads as empty."""
     try:
-        with closing(sqlite3.connect(f"file:{_quoted(path)}?mode=ro", uri=True, timeout=2)) as connection:
+        with closing(_opened(path)) as connection:
             yield connection
     except sqlite3.Error as error:
         raise Fatal(f"store {path} cannot be read: {error}") from error
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    if path.exists() and path.stat().st_size:
+        connection = sqlite3.connect(f"file:{_quoted(path)}?{_mode(path)}", uri=True, timeout=2)
+        if not schema.is_empty(connection):
+            schema.check_version(connection, str(path))
+            return connection
+        connection.close()
+    empty = sqlite3.connect(":memory:")
+    schema.prepare(empty, str(path))
+    return empty
+
+
+def _mode(path: Path) -> str:
+    """Where the reader may not write, SQLite can still read a store that was closed in good order."""
+    closed = not path.with_name(path.name + "-wal").exists()
+    return "immutable=1" if closed and not os.access(path.parent, os.W_OK) else "mode=ro"
 
 
 def _quoted(path: Path) -> str:
@@ -61,11 +74,15 @@ def rows(
     if day is not None and table in DATED:
         start, end = _day(day)
         wheres.append(f"{DATED[table]} BETWEEN {start} AND {end}")
-    sql = f"SELECT * FROM {table} WHERE {' AND '.join(wheres)} ORDER BY {ORDERED[table]}"  # noqa: S608
+    order = ORDERED[table]
+    newest = f"{order.replace(',', ' DESC,')} DESC"
+    sql = f"SELECT * FROM {table} WHERE {' AND '.join(wheres)} ORDER BY {newest}"  # noqa: S608
+    if limit is not None:
+        sql += f" LIMIT {limit}"
     with reading(path) as connection:
         connection.row_factory = sqlite3.Row
         found = [dict(row) for row in connection.execute(sql, values)]
-    return found if limit is None else found[-limit:] if limit else []
+    return found[::-1]
 
 
 def _day(day: date) -> tuple[int, int]:
@@ -121,13 +138,11 @@ def kill_switch(path: Path) -> Row:
 
 def switch(path: Path, *, on: bool, reason: str, by: str) -> None:
     """Flip the kill switch of a daemon that is not running. Raises CannotStart when one is."""
-    held = lock.take(path)
-    try:
-        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-            schema.prepare(connection, str(path))
-            event = (Halt if on else Resume)(reason, by, time.time_ns())
-            journal.Journal(connection).append([(time.time_ns(), event)])
-    except sqlite3.Error as error:
-        raise CannotStart(f"store {path} cannot be written: {error}; check storage.path") from error
-    finally:
-        os.close(held)
+    event = (Halt if on else Resume)(reason, by, time.time_ns())
+    with lock.hold(path, as_daemon=False):
+        try:
+            with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+                schema.prepare(connection, str(path))
+                journal.Journal(connection).append([(time.time_ns(), event)])
+        except sqlite3.Error as error:
+            raise CannotStart(f"store {path} cannot be written: {error}; check storage.path") from error

@@ -28,13 +28,15 @@ class Recovered(Struct, frozen=True, kw_only=True):
     """What a start needs to know.
 
     `taken` is the last row walked of each finite feed, `blind` what that was at the last resume: rows up to
-    it are not shown again, because strategies start with empty windows after a kill switch.
+    it are not shown again, because strategies start with empty windows after a kill switch. `clock` is the
+    time each feed had come to, timers included.
     """
 
     saved: Saved
     starting_cash: dict[str, Money]
     taken: dict[str, int]
     blind: dict[str, int]
+    clock: dict[str, int]
     halt: Halt | None
     empty: bool
 
@@ -51,6 +53,7 @@ class Fold:
         self.marks: dict[int, Money] = {}
         self.starting_cash: dict[str, Money] = {}
         self.taken: dict[str, int] = {}
+        self.clock: dict[str, int] = {}
         self.signals_made = 0
         self.sequence = 0
         self.blind: dict[str, int] = {}
@@ -79,8 +82,9 @@ class Fold:
                 self.starting_cash[broker] = starting_cash
             case Marked():
                 self.marks |= {p.instrument.instrument_token: p.last_price for p in event.positions}
-            case RowTaken(feed, row):
+            case RowTaken(feed, row, time_ns):
                 self.taken[feed] = row
+                self.clock[feed] = time_ns
             case Halt():
                 self.halt = event
             case Resume():
@@ -103,6 +107,7 @@ class Fold:
             starting_cash=self.starting_cash,
             taken=self.taken,
             blind=self.blind,
+            clock=self.clock,
             halt=self.halt,
             empty=self.events == 0,
         )

@@ -138,7 +138,8 @@ def sqlite_is_fixed(version: tuple[int, int, int] = sqlite3.sqlite_version_info)
 def prepare(connection: sqlite3.Connection, path: str) -> None:
     """Pragmas, identity, integrity and migrations of the one writing connection."""
     connection.execute("PRAGMA busy_timeout = 2000")
-    version = _version(connection, path)
+    version = check_version(connection, path)
+    _check(connection, path)
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
@@ -149,20 +150,27 @@ def prepare(connection: sqlite3.Connection, path: str) -> None:
         _migrate(connection, script, number)
 
 
-def _version(connection: sqlite3.Connection, path: str) -> int:
+def is_empty(connection: sqlite3.Connection) -> bool:
+    return bool(connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0)
+
+
+def check_version(connection: sqlite3.Connection, path: str) -> int:
+    """The schema version. A database of another program, or of a newer one of ours, is refused."""
     application_id = int(connection.execute("PRAGMA application_id").fetchone()[0])
     version = int(connection.execute("PRAGMA user_version").fetchone()[0])
-    empty = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
-    if not empty and application_id != APPLICATION_ID:
+    if not is_empty(connection) and application_id != APPLICATION_ID:
         raise CannotStart(f"{path} is a database of another program; set storage.path to another file")
     if version > len(MIGRATIONS):
         raise CannotStart(
             f"{path} has schema version {version}, this program knows {len(MIGRATIONS)}; upgrade alphapanda"
         )
+    return version
+
+
+def _check(connection: sqlite3.Connection, path: str) -> None:
     check = " ".join(connection.execute("PRAGMA quick_check(1)").fetchone()[0].split())
     if check != "ok":
         raise CannotStart(f"{path} is damaged ({check}); restore a backup, the file is left as it is")
-    return version
 
 
 def _migrate(connection: sqlite3.Connection, script: str, number: int) -> None:

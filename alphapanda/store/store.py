@@ -7,7 +7,6 @@ tried again: the store raises for ever after, and the daemon leaves to recover.
 """
 
 import asyncio
-import os
 import secrets
 import sqlite3
 import time
@@ -18,7 +17,7 @@ import aiosqlite
 
 from alphapanda.errors import CannotStart, Fatal
 from alphapanda.events import AccountOpened, Money, RowTaken
-from alphapanda.store import journal, lock, schema
+from alphapanda.store import journal, schema
 from alphapanda.store.projections import PROJECTION
 from alphapanda.store.recovery import Recovered, fold
 
@@ -34,14 +33,13 @@ class StoreFailed(Fatal):
 
 
 class Store:
-    """Use `async with Store.open(path)`, run `run` as a task, `tap` events, `commit` to be sure."""
+    """Use `async with Store(path)`, run `run` as a task, `tap` events, `commit` to be sure."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.recovered: Recovered
         self.tag_seed = ""
         self.commits = 0
-        self._lock: int | None = None
         self._database: aiosqlite.Connection | None = None
         self._journal: journal.Journal
         self._pending: list[journal.Record] = []
@@ -55,7 +53,6 @@ class Store:
         self._failure: StoreFailed | None = None
 
     async def __aenter__(self) -> Self:
-        self._lock = lock.take(self.path)
         try:
             self._database = await self._connect()
             await self._in_thread(self._prepare)
@@ -82,9 +79,6 @@ class Store:
         if self._database is not None:
             await self._database.close()
             self._database = None
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
 
     async def _in_thread(self, work: Any, *args: object) -> Any:
         """One hop to the connection's thread for a transaction; each public call would take one."""

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alphapanda.core.money import down_to_tick, exact, percent_of, to_paisa, up_to_tick
+from alphapanda.core.money import down_to_tick, exact, percent_of, to_average, to_paisa, up_to_tick
 from alphapanda.events import Money
 
 prices = st.floats(0.01, 1_000_000, allow_nan=False)
@@ -69,3 +69,9 @@ def test_the_rounded_price_is_the_nearest_multiple_on_its_side_in_exact_arithmet
 def test_a_percentage_is_exact(percent, amount):
     assert Fraction(percent_of(percent, amount)) == Fraction(percent) * Fraction(amount) / 100
     assert isinstance(percent_of(percent, amount), Decimal)
+
+
+@pytest.mark.parametrize("amount", ["1E+27", "-1E+40", "123456789012345678901234567890.125"])
+def test_rounding_never_fails_for_want_of_digits(amount):
+    assert abs(to_paisa(Money(amount)) - Money(amount)) <= Money("0.005")
+    assert to_average(Money(amount)) == Money(amount)

@@ -577,3 +577,12 @@ def test_an_hour_of_orders_stays_within_the_throttles():
     for start in times:
         assert sum(start <= time < start + SECOND for time in times) <= 3
         assert sum(start <= time < start + 60 * SECOND for time in times) <= 5
+
+
+def test_throttles_hold_when_rows_step_back_between_instruments():
+    """One file may hold a lagging instrument: its rows are older than those just approved."""
+    approvals = rules.Approvals()
+    for number, at in enumerate([10, 12, 9, 11, 10], 1):
+        approvals.add(order(BUY, number, created_ns=TEN_NS + at * SECOND))
+    for start, end, count in [(8, 13, 5), (9, 13, 4), (9, 12, 3), (12, 13, 0), (13, 8, 0)]:
+        assert approvals.between(TEN_NS + start * SECOND, TEN_NS + end * SECOND) == count

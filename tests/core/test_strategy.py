@@ -1,5 +1,7 @@
 """StrategyRunner: strategies see what concerns them, and a broken one breaks nothing but itself."""
 
+import asyncio
+
 import msgspec
 import pytest
 from builders import (
@@ -186,6 +188,27 @@ def test_a_strategy_that_cannot_be_made_anew_is_quarantined():
     assert hooks(runner.hosted["neighbour"].strategy) == ["on_start"]
 
 
+class Undecided:
+    """Arrays raise when they are asked whether they are true."""
+
+    def __bool__(self):
+        raise RuntimeError("neither yes nor no")
+
+
+@pytest.mark.parametrize("leaves", [SystemExit, GeneratorExit, asyncio.CancelledError])
+def test_a_strategy_that_wants_to_leave_is_quarantined_too(leaves):
+    class Leaver(Strategy):
+        def on_market_data(self, tick):
+            raise leaves
+
+    neighbour = diary("neighbour")
+    runner = StrategyRunner([Leaver("leaver", [INFY_TOKEN], ["paper"]), neighbour])
+    (failure, _) = sorted(runner.on(batch(tick())), key=lambda output: isinstance(output, TradingSignal))
+    assert failure.strategy_id == "leaver"
+    assert runner.hosted["leaver"].state == "quarantined"
+    assert len(neighbour.told) == 1
+
+
 @pytest.mark.parametrize(
     ("answer", "error"),
     [
@@ -197,6 +220,12 @@ def test_a_strategy_that_cannot_be_made_anew_is_quarantined():
         ([signal(side="LONG")], "ValidationError: Invalid enum value 'LONG' - at `$[0].transaction_type`"),
         ([signal(price=object())], "TypeError: Encoding objects of type object is unsupported"),
         ([signal(last_price=float("nan"))], "ValueError: the price decided upon is nan"),
+        ([signal(quantity=2**63)], "ValueError: quantity 9223372036854775808 is over 1000000000"),
+        ([signal(price=Money("1E+999999"))], "ValueError: price 1E+999999 is over 1000000000"),
+        ([signal(reason="\ud800")], "UnicodeEncodeError"),
+        ([signal(reason="x" * 201)], "ValueError: a reason has at most 200 characters"),
+        ([signal()] * 1001, "TypeError: a strategy answers with a list of at most 1000 signals"),
+        (Undecided(), "RuntimeError: neither yes nor no"),
     ],
 )
 @pytest.mark.parametrize("hook", ["on_market_data", "on_timer"])

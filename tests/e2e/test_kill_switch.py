@@ -46,6 +46,12 @@ def opened_after(folder, seq):
     return opened
 
 
+def opened_between(folder, first, last):
+    between = f"kind = 'OrderOpened' AND seq > {first} AND seq < {last}"
+    ((opened,),) = select(folder, f"SELECT count(*) FROM journal WHERE {between}")
+    return opened
+
+
 def assert_halted(folder, reason):
     found = status(folder)
     assert (found["state"], found["trading_enabled"]) == ("halted", False)
@@ -112,7 +118,8 @@ def test_it_holds_over_a_kill_and_only_off_with_a_reason_starts_trading_again(fo
         found = status(folder)
         assert (found["state"], found["trading_enabled"]) == ("running", True)
         resumed_at = seq_of_last(folder, "Resume")
-        assert opened_after(folder, resumed_at) == opened_after(folder, halted_at) > 0
+        assert opened_after(folder, resumed_at) > 0
+        assert opened_between(folder, halted_at, resumed_at) == 0
 
 
 def test_it_works_while_the_daemon_is_stopped(folder):

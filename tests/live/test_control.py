@@ -416,6 +416,24 @@ def test_a_path_longer_than_a_socket_address_works(tmp_path):
     run(main)
 
 
+@pytest.mark.parametrize("error", [RuntimeError("no such thing"), KeyError("uid"), OSError(28, "disk full")])
+def test_a_request_that_fails_is_answered_and_the_next_caller_is_served(path, error):
+    async def handle(request):
+        if request.get("fail"):
+            raise error
+        return request["command"]
+
+    async def main():
+        async with served(path, handle) as task:
+            for _ in range(3):
+                said = await ask(path, command="status", fail=True)
+                assert said == {"ok": False, "error": f"{type(error).__name__}: {error}"}
+                assert await ask(path, command="status") == {"ok": True, "result": "status"}
+            assert not task.done()
+
+    run(main)
+
+
 def test_a_failure_in_the_daemon_is_not_swallowed(path):
     async def fail(request):
         raise StoreFailed("disk full")

@@ -1,10 +1,10 @@
-"""The flow table turned into puts: every event reaches its stages, and the tap first."""
+"""The flow table turned into puts: every event reaches its stages, and the tap at its time."""
 
 import asyncio
 
 import pytest
 from builders import TEN_NS, batch, fill, order, report, signal, tick
-from sessions import refused
+from sessions import laid, refused, until
 
 from alphapanda.events import (
     Approved,
@@ -15,6 +15,7 @@ from alphapanda.events import (
     OrderClosed,
     OrderFilled,
     OrderOpened,
+    OrderStatus,
     OrderUpdated,
     PlaceOrder,
     Refused,
@@ -26,7 +27,7 @@ from alphapanda.events import (
     TradingSignal,
     Voided,
 )
-from alphapanda.live.line import Gauge, Line
+from alphapanda.live.line import AFTER_THE_BOOK, Gauge, Line
 from alphapanda.pipeline import FLOW, Keep, Stage, targets
 
 EXAMPLES = {
@@ -92,7 +93,7 @@ def test_what_crosses_no_queue_is_only_tapped(event):
     assert line.quiet.busy == 0
 
 
-def test_every_event_is_tapped_once_and_before_any_stage_can_see_it():
+def test_every_event_but_what_follows_the_book_is_tapped_once_and_before_any_stage_can_see_it():
     seen = []
 
     def tap(event):
@@ -107,7 +108,33 @@ def test_every_event_is_tapped_once_and_before_any_stage_can_see_it():
                 waiting(line)
 
     run(main)
-    assert seen == [(event, 0) for event in EXAMPLES.values() if not isinstance(event, TickBatch)]
+    later = (TickBatch, OrderUpdated, OrderClosed)
+    assert seen == [(event, 0) for event in EXAMPLES.values() if not isinstance(event, later)]
+
+
+def test_what_follows_the_book_reaches_portfolio_or_it_would_never_be_tapped():
+    assert {OrderUpdated, OrderClosed} == AFTER_THE_BOOK
+    for kind in AFTER_THE_BOOK:
+        assert Stage.PORTFOLIO in targets(kind)
+
+
+@pytest.mark.parametrize("kind", [OrderUpdated, OrderClosed])
+def test_the_portfolio_stage_taps_what_follows_the_book_once_and_when_it_has_taken_it(kind):
+    async def main():
+        async with laid() as one:
+            event = kind(order(status=OrderStatus.CANCELLED if kind is OrderClosed else OrderStatus.OPEN))
+            one.line.route(OrderOpened(order()))
+            await one.line.quiet.wait()
+            one.line.route(event)
+            assert event not in one.said
+            assert one.cores.portfolio.books()["paper"].orders == {"O000001": order()}
+            await until(lambda: event in one.said)
+            held = {} if kind is OrderClosed else {"O000001": event.order}
+            assert one.cores.portfolio.books()["paper"].orders == held
+            await one.line.quiet.wait()
+            assert one.said.count(event) == 1
+
+    run(main)
 
 
 def test_a_tap_that_fails_lets_nothing_pass():

@@ -6,16 +6,18 @@ from contextlib import closing, contextmanager
 
 import pytest
 from builders import BUY, fill, order
+from loguru import logger
 from running import strategy, write_config, write_ticks, zigzag
 from sessions import CASH
 
 from alphapanda.config import load
 from alphapanda.core.portfolio import PortfolioManager
-from alphapanda.errors import CannotStart
+from alphapanda.errors import CannotStart, DataError
 from alphapanda.events import (
     AccountOpened,
     Booked,
     Halt,
+    Instrument,
     Money,
     OrderClosed,
     OrderFilled,
@@ -33,6 +35,14 @@ from alphapanda.venues.replay import DataSet
 
 INFY = InstrumentBook().by_key("NSE:INFY")
 UNCALENDARED = Options(calendar=False)
+
+
+@pytest.fixture
+def logged():
+    lines = []
+    sink = logger.add(lines.append, format="{message}", level="WARNING")
+    yield lines
+    logger.remove(sink)
 
 
 @pytest.fixture
@@ -67,6 +77,7 @@ def opened(folder, options=UNCALENDARED, **sections):
 
     async def main():
         loaded = load(write_config(folder, **sections), environ={}, cwd=folder)
+        store_path(folder).parent.mkdir(exist_ok=True)
         async with Store(store_path(folder)) as store:
             writer = asyncio.create_task(store.run())
             try:
@@ -112,7 +123,7 @@ def window(line):
 
 def test_a_first_start_opens_the_account_and_begins_with_the_first_row(folder):
     with opened(folder) as line:
-        assert line.taken == 0
+        assert (line.taken, line.clock_ns) == (0, 0)
         assert line.halt is None
         assert list(line.brokers) == ["paper"]
         assert window(line) == []
@@ -193,7 +204,10 @@ def test_from_start_needs_an_empty_store(folder):
         ({"feed": {"source": "simulated"}}, "feed.source: the simulated feed is not available yet"),
         ({"feed": {"source": "replay"}}, "feed.replay.paths is empty"),
         ({"feed": {"source": "replay", "replay": {"paths": ["nowhere"]}}}, "nowhere"),
-        ({"strategies": [strategy() | {"class": "no.such:Thing"}]}, "strategies[momentum_1].class"),
+        (
+            {"strategies": [strategy() | {"class": "no.such:Thing"}]},
+            "strategies[momentum_1] in config.toml: class: no.such",
+        ),
         (
             {
                 "active_brokers": ["paper", "zerodha"],
@@ -208,6 +222,7 @@ def test_a_start_that_is_refused_says_why_and_leaves_nothing_in_the_journal(fold
     async def main():
         environ = {"ALPHAPANDA__ZERODHA__API_KEY": "k", "ALPHAPANDA__ZERODHA__API_SECRET": "s"}
         loaded = load(write_config(folder, **sections), environ=environ, cwd=folder)
+        store_path(folder).parent.mkdir()
         async with Store(store_path(folder)) as store:
             writer = asyncio.create_task(store.run())
             with pytest.raises(CannotStart) as caught:
@@ -233,11 +248,67 @@ def test_rows_taken_before_warm_the_strategies_up_and_make_no_signal(folder):
     assert len(read(folder)) == 2
 
 
-def test_rows_of_other_data_are_not_taken(folder):
-    write(folder, RowTaken("another feed", 4, 0))
+def test_rows_of_other_data_are_not_taken_and_that_is_said(folder, logged):
+    write(folder, RowTaken("another feed", 4, 99))
     with opened(folder) as line:
-        assert line.taken == 0
+        assert (line.taken, line.clock_ns) == (0, 0)
         assert rows_left(line) == [1, 2, 3, 4, 5, 6]
+    assert [warning for warning in logged if "other data was walked before" in warning]
+
+
+@pytest.mark.parametrize("known", [False, True], ids=["a first start", "a start that goes on"])
+def test_nothing_is_said_of_other_data_when_this_data_is_known(folder, logged, known):
+    if known:
+        write(folder, RowTaken("another feed", 4, 99), RowTaken(identity(folder), 2, 5))
+    with opened(folder) as line:
+        assert (line.taken, line.clock_ns) == ((2, 5) if known else (0, 0))
+    assert [warning for warning in logged if "other data" in warning] == []
+
+
+def test_a_line_goes_on_at_the_time_its_data_had_come_to(folder):
+    feed = identity(folder)
+    write(folder, RowTaken(feed, 3, 70), RowTaken("another feed", 9, 999), RowTaken(feed, 3, 80))
+    with opened(folder) as line:
+        assert (line.taken, line.clock_ns) == (3, 80)
+
+
+def named_otherwise(folder, *, token, symbol):
+    (folder / "prices" / "day.csv").write_text(
+        "timestamp,symbol,instrument_token,ltp\n"
+        + "".join(f"2024-01-31 09:15:0{second},{symbol},{token},10{second}\n" for second in range(6))
+    )
+
+
+@pytest.mark.parametrize(
+    ("token", "symbol", "both"),
+    [
+        (999, "INFY", ("NSE:INFY has two instrument tokens", str(INFY.instrument_token), "999")),
+        (INFY.instrument_token, "WIPRO", ("NSE:INFY and NSE:WIPRO", str(INFY.instrument_token))),
+    ],
+    ids=["another token", "another name"],
+)
+def test_data_that_gives_what_was_traded_another_token_is_refused(folder, token, symbol, both):
+    """Its positions would be split in two, each wrong."""
+    write(folder, *history(OrderStatus.OPEN, filled=1))
+    named_otherwise(folder, token=token, symbol=symbol)
+    sections = {"strategies": [strategy(instruments=[f"NSE:{symbol}"])]}
+    before = read(folder)
+
+    with pytest.raises((CannotStart, DataError)) as caught, opened(folder, **sections) as line:
+        rows_left(line)
+    assert "\n" not in str(caught.value)
+    for name in both:
+        assert name in str(caught.value)
+    assert read(folder) == before
+
+
+def test_data_without_tokens_is_known_by_those_of_the_orders(folder):
+    own = Instrument(4242, "NSE", "INFY")
+    write(folder, AccountOpened("paper", CASH), OrderOpened(order(BUY, 5, 1, instrument=own)))
+    with opened(folder) as line:
+        first = next(line.rows)
+        assert [tick.instrument_token for tick in first.ticks] == [4242]
+        assert list(line.cores.strategy.hosted["momentum_1"].strategy.instruments) == [4242]
 
 
 def test_data_that_grew_goes_on_where_it_was(folder):

@@ -28,8 +28,9 @@ from alphapanda.events import (
     TradingSignal,
 )
 from alphapanda.live.stages import PULSE, Pace, run_live
-from alphapanda.pipeline import Stage
-from alphapanda.store import Store, StoreFailed
+from alphapanda.pipeline import Stage, build_cores
+from alphapanda.store import Store, StoreFailed, journal
+from alphapanda.store.recovery import fold
 from alphapanda.times import to_ns
 
 
@@ -132,7 +133,7 @@ def test_nothing_of_a_turn_is_on_the_line_when_it_ends():
     async def main():
         async with laid(unlimited(Eager(), Eager("second"))) as one:
 
-            def taken(row):
+            def seen(row):
                 assert one.line.quiet.busy == 0
                 assert {len(inbox) for inbox in one.line.inboxes.values()} == {0}
                 opened, sent = of(OrderOpened, one.said), of(OrderUpdated, one.said)
@@ -141,7 +142,7 @@ def test_nothing_of_a_turn_is_on_the_line_when_it_ends():
                 assert len(of(Booked, one.said)) == 2 * (row.row - 1)
                 marked.append(row.row)
 
-            turns = one.turns(rows([(0, 100.0)] * 7), taken=taken)
+            turns = one.turns(rows([(0, 100.0)] * 7), seen=seen)
             await turns.run()
             assert turns.ended.is_set()
             assert (turns.row, turns.time_ns) == (7, TEN_NS + 7 * SECOND)
@@ -317,6 +318,52 @@ def test_a_halt_cancels_what_rests_and_strategies_see_nothing_until_the_resume()
     assert [saw for saw in eager.saw if saw[0] == "tick"] == [("tick", 100.0)]
 
 
+def events_of(path):
+    with closing(sqlite3.connect(path)) as connection:
+        return [event for _, event in journal.read(connection)]
+
+
+@pytest.mark.parametrize("together", [True, False], ids=["in one breath", "one after the other"])
+def test_the_journal_has_the_fills_of_an_order_before_it_has_its_end(tmp_path, together):
+    """Four of ten, then a cancel: a crash between any two rows loses neither the fill nor the order."""
+    path = tmp_path / "alphapanda.db"
+
+    async def main():
+        async with Store(path) as store, laid(unlimited(), broker=Witness(None), store=store) as one:
+            store.open_accounts({"paper": CASH})
+            one.line.inboxes[Stage.EXECUTION].put_bounded(approved(quantity=10))
+            await one.line.quiet.wait()
+            one.line.route(report(ReportKind.FILL, quantity=4))
+            if not together:
+                await one.line.quiet.wait()
+            one.line.route(report(ReportKind.CANCELLED))
+            await one.line.quiet.wait()
+            await store.commit()
+            return one.cores.portfolio.balances()
+
+    balances = run(main)
+    events = events_of(path)
+    states = [(type(event), event.order.status.value) for event in events if hasattr(event, "order")]
+    assert states == [
+        (OrderOpened, "PREPARED"),
+        (OrderUpdated, "SENT"),
+        (OrderUpdated, "OPEN"),
+        (Booked, "PARTIAL"),
+        (OrderClosed, "CANCELLED"),
+    ]
+    whole = fold(events).saved
+    assert [(one.status, one.filled_quantity) for one in whole.orders] == [(OrderStatus.CANCELLED, 4)]
+    assert [one.quantity for one in whole.fills] == [4]
+    assert build_cores(unlimited(), whole).portfolio.balances() == balances
+    cut = fold(events[:-1]).saved
+    assert [(one.status, one.filled_quantity) for one in cut.orders] == [(OrderStatus.PARTIAL, 4)]
+    assert [one.quantity for one in cut.fills] == [4]
+    assert [one.order_id for one in build_cores(unlimited(), cut).execution.open_orders()] == ["O000001"]
+    for length in range(len(events)):
+        saved = fold(events[:length]).saved
+        assert sum(one.quantity for one in saved.fills) == sum(one.filled_quantity for one in saved.orders)
+
+
 def test_an_answer_that_comes_while_the_order_is_placed_finds_it_sent():
     async def main():
         async with laid(unlimited(), broker=Witness(None)) as one:
@@ -349,12 +396,108 @@ def test_a_timer_comes_once_a_second_of_the_rows_and_before_the_row():
     ]
 
 
+def test_a_row_is_marked_when_its_work_is_done_and_a_timer_by_its_second():
+    """The mark after a timer keeps the row before it: a start in between walks the row, not the timer."""
+    timed = Timed()
+
+    async def main():
+        async with laid(unlimited(timed)) as one:
+
+            def taken(row, clock_ns):
+                assert one.line.quiet.busy == 0
+                marks.append((row, clock_ns - TEN_NS, len(timed.saw)))
+
+            def seen(batch):
+                marks.append(("seen", batch.row))
+
+            walk = [batch(tick(100.0 + n), at=at, row=n) for n, at in enumerate([0.25, 0.75, 4.5], 1)]
+            await one.turns(walk, taken=taken, seen=seen).run()
+
+    marks = []
+    run(main)
+    times = {saw: place for place, saw in enumerate(timed.saw, 1) if saw[0] in ("tick", "timer")}
+    assert [mark[:2] for mark in marks] == [
+        (0, 0),
+        (1, SECOND // 4),
+        ("seen", 1),
+        (2, 3 * SECOND // 4),
+        ("seen", 2),
+        (2, 4 * SECOND),
+        (3, 4 * SECOND + SECOND // 2),
+        ("seen", 3),
+    ]
+    by_mark = {mark[:2]: mark[2] for mark in marks if mark[0] != "seen"}
+    assert by_mark[0, 0] == times["timer", TEN_NS]
+    assert times["timer", TEN_NS + 4 * SECOND] <= by_mark[2, 4 * SECOND] < times["tick", 103.0]
+
+
+@pytest.mark.parametrize(
+    ("came_to", "timers"),
+    [(0.0, [1]), (0.9, [1]), (1.0, []), (1.5, []), (-1.0, [0, 1])],
+    ids=["its first second", "in its first second", "the timer was done", "in the last second", "before"],
+)
+def test_a_walk_that_goes_on_does_not_repeat_the_timer_of_that_second(came_to, timers):
+    timed = Timed()
+
+    async def main():
+        async with laid(unlimited(timed)) as one:
+            walk = [batch(tick(100.0 + n), at=at, row=n) for n, at in [(7, 0.95), (8, 1.75)]]
+            turns = one.turns(walk, row=6, time_ns=TEN_NS + round(came_to * SECOND))
+            assert (turns.row, turns.time_ns) == (6, TEN_NS + round(came_to * SECOND))
+            await turns.run()
+            assert (turns.row, turns.time_ns) == (8, TEN_NS + 7 * SECOND // 4)
+
+    run(main)
+    assert [at - TEN_NS for what, at in timed.saw if what == "timer"] == [n * SECOND for n in timers]
+
+
+def test_a_crash_after_a_timers_work_does_not_repeat_it(tmp_path):
+    """The mark goes down with what the timer caused, and the next walk begins behind it."""
+    walk = [batch(tick(100.0), at=0.5, row=1), batch(tick(101.0), at=1.5, row=2)]
+
+    class Clocked(Timed):
+        def on_market_data(self, tick):
+            return []
+
+        def on_timer(self, now):
+            super().on_timer(now)
+            return [signal(strategy_id=self.strategy_id)]
+
+    class CrashError(Exception):
+        pass
+
+    async def walked(timed, crash_at):
+        async with Store(tmp_path / "alphapanda.db") as store:
+            found = store.recovered
+
+            def taken(row, clock_ns):
+                store.mark("a feed", row, clock_ns)
+                if clock_ns == crash_at:
+                    raise CrashError
+
+            row, clock_ns = found.taken.get("a feed", 0), found.clock.get("a feed", 0)
+            async with laid(unlimited(timed), store=store, saved=found.saved) as one:
+                turns = one.turns(walk[row:], taken=taken, row=row, time_ns=clock_ns)
+                try:
+                    await turns.run()
+                except CrashError:
+                    await store.commit()
+
+    first, second = Clocked(), Clocked()
+    run(walked, first, TEN_NS + SECOND)
+    run(walked, second, None)
+    timers = [[at for what, at in one.saw if what == "timer"] for one in (first, second)]
+    assert timers == [[TEN_NS, TEN_NS + SECOND], []]
+    assert ("PREPARED", 1) in first.saw
+    assert [saw for saw in second.saw if saw[0] == "PREPARED"] == []
+
+
 def test_a_walk_stops_between_two_turns_and_can_be_told_from_its_end():
     async def main():
         async with laid(unlimited(Eager())) as one:
 
-            def taken(row):
-                turns.stopping = row.row == 2
+            def taken(row, _clock_ns):
+                turns.stopping = row == 2
 
             turns = one.turns(rows([(0, 100.0)] * 5), taken=taken)
             await turns.run()

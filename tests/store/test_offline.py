@@ -80,6 +80,33 @@ def test_rows_can_be_asked_for_by_broker_strategy_day_and_number(path):
     assert orders(path, limit=0) == []
 
 
+def test_the_newest_of_many_are_found_by_the_database_and_oldest_first(path, monkeypatch):
+    write(path, *(OrderOpened(order(sequence=number)) for number in range(40, 0, -1)))
+    write(path, *(refused(f"S{number:06d}", broker) for number in range(9) for broker in ("b", "a")))
+    asked = []
+    connect = sqlite3.connect
+
+    def traced(*args, **kwargs):
+        connection = connect(*args, **kwargs)
+        connection.set_trace_callback(asked.append)
+        return connection
+
+    for table in ("orders", "signals"):
+        whole = offline.rows(path, table)
+        for limit in (0, 1, 7, len(whole), 99):
+            assert offline.rows(path, table, limit=limit) == (whole[-limit:] if limit else [])
+    monkeypatch.setattr(sqlite3, "connect", traced)
+    assert orders(path, limit=3) == ["O000003", "O000002", "O000001"]
+    assert [sql for sql in asked if sql.endswith(" LIMIT 3")]
+
+
+def test_the_last_positions_are_the_last_by_owner_and_name(path):
+    write(path, *held(("b", TCS, 1, "100"), ("b", INFY, 1, "100"), ("a", TCS, 1, "100")))
+    found = offline.rows(path, "positions", limit=2)
+    assert found == offline.rows(path, "positions")[-2:]
+    assert [(row["strategy_id"], row["tradingsymbol"]) for row in found] == [("b", "INFY"), ("b", "TCS")]
+
+
 def test_a_filter_is_a_value_never_sql(path):
     write(path, OrderOpened(order()))
     assert orders(path, broker="paper' OR '1' = '1") == []
@@ -178,13 +205,34 @@ def test_the_daemon_finds_the_switch_as_it_was_left(path):
 
 
 def test_a_running_daemon_is_not_switched_behind_its_back(path):
-    descriptor = lock.take(path)
-    try:
+    with lock.hold(path):
         with pytest.raises(CannotStart, match=f"pid {os.getpid()}"):
             offline.switch(path, on=True, reason="news", by="uid 7")
-    finally:
-        os.close(descriptor)
+        assert lock.holder(path) == os.getpid()
     assert not path.exists()
+
+
+def test_the_command_that_switches_is_no_daemon(path, monkeypatch):
+    seen = []
+
+    def prepare(connection, name):
+        seen.append(lock.lock_path(path).read_text())
+        with pytest.raises(CannotStart, match="another command"), lock.hold(path):
+            pass
+        schema_prepare(connection, name)
+
+    schema_prepare = schema.prepare
+    monkeypatch.setattr(lock, "PATIENCE_S", 0.0)
+    monkeypatch.setattr(schema, "prepare", prepare)
+    offline.switch(path, on=True, reason="news", by="uid 7")
+    assert seen == [""]
+    assert lock.holder(path) is None
+
+
+def test_switching_makes_the_store_and_its_folder(tmp_path):
+    path = tmp_path / "var" / "deep" / "alphapanda.db"
+    offline.switch(path, on=True, reason="news", by="uid 7")
+    assert offline.kill_switch(path)["reason"] == "news"
 
 
 def test_a_damaged_store_is_said_in_one_line(path):

@@ -131,6 +131,7 @@ def test_an_empty_journal_knows_nothing():
     assert recovered.halt is None
     assert recovered.saved.signals_made == 0
     assert recovered.blind == {}
+    assert recovered.clock == {}
     assert recovered.trades_made("paper") == 0
     assert recovered.taken == {}
 
@@ -150,6 +151,24 @@ def test_the_last_word_on_the_kill_switch_counts():
     assert (on_and_off.halt, on_and_off.saved.halted) == (None, False)
     assert (on_and_off.taken, on_and_off.blind) == ({"a": 13}, {"a": 12})
     assert fold([halt, resume, halt]).halt == halt
+
+
+def test_each_feed_is_blind_up_to_its_row_at_the_last_resume():
+    halt, resume = Halt("a reason", "uid 7", TEN_NS), Resume("checked", "uid 7", TEN_NS + 1)
+    first, second, third = RowTaken("a", 12, 1), RowTaken("b", 3, 2), RowTaken("a", 15, 3)
+    assert fold([first, halt, second]).blind == {}
+    assert fold([first, halt, second, resume, third]).blind == {"a": 12, "b": 3}
+    assert fold([first, halt, resume, third, halt]).blind == {"a": 12}
+    assert fold([first, halt, resume, third, halt, resume]).blind == {"a": 15}
+
+
+def test_the_clock_of_each_feed_is_the_time_of_its_last_mark():
+    """A timer's second is marked with the row before it, so the clock may run ahead of the row."""
+    marks = [RowTaken("a", 1, 5), RowTaken("b", 7, 9), RowTaken("a", 1, 6), Halt("a reason", "uid 7", 99)]
+    found = fold(marks)
+    assert found.clock == {"a": 6, "b": 9}
+    assert found.taken == {"a": 1, "b": 7}
+    assert fold([*marks, RowTaken("a", 2, 6)]).clock == {"a": 6, "b": 9}
 
 
 def test_a_halted_journal_builds_halted_cores():

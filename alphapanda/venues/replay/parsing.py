@@ -6,7 +6,7 @@ backtest takes. It only raises; `why_bad` then goes through the same row slowly 
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from math import inf, isfinite
+from math import isfinite
 from operator import itemgetter
 from typing import Any, TypeAlias
 
@@ -15,11 +15,14 @@ from alphapanda.venues.instruments import InstrumentBook
 from alphapanda.venues.replay.columns import Layout
 from alphapanda.venues.replay.naming import instrument_of
 from alphapanda.venues.replay.rules import Counts, Row, Taker, taker
-from alphapanda.venues.replay.times import YEAR_2000_NS, ZONE, TimeReader
+from alphapanda.venues.replay.times import YEAR_2000_NS, YEAR_2200_NS, ZONE, TimeReader
 
 Parser: TypeAlias = Callable[[Sequence[Any]], Row | None]
 BAD = (ValueError, TypeError, IndexError, OverflowError)
 """What a parser raises of a bad row."""
+
+HIGHEST = 1e9
+"""Rupees. Beyond it a figure is a mistake, and sums over it would leave the digits that money is kept in."""
 
 
 def row_parser(
@@ -42,11 +45,13 @@ def row_parser(
         if when != last:
             moment, time_ns = read_time(when)
             last = when
-        if time_ns < YEAR_2000_NS:
+        if not YEAR_2000_NS <= time_ns < YEAR_2200_NS:
+            if time_ns >= YEAR_2200_NS:
+                raise ValueError
             counts.before_2000 += 1
             return None
         price = float(cells[price_at])
-        if not 0.0 < price < inf:
+        if not 0.0 < price < HIGHEST:
             raise ValueError
         try:
             volume = 0 if volume_at is None else int(cells[volume_at])
@@ -80,7 +85,7 @@ def _rest_of_bar(layout: Layout) -> Callable[[Sequence[Any]], tuple[float, float
 
     def read(cells: Sequence[Any]) -> tuple[float, float, float]:
         first, high, low = float(cells[open_at]), float(cells[high_at]), float(cells[low_at])
-        if not (0.0 < first < inf and 0.0 < high < inf and 0.0 < low < inf):
+        if not (0.0 < first < HIGHEST and 0.0 < high < HIGHEST and 0.0 < low < HIGHEST):
             raise ValueError
         return first, high, low
 
@@ -116,7 +121,9 @@ def _check_time(cells: Sequence[Any], layout: Layout, read_time: TimeReader) -> 
     clock = "" if layout.clock is None else cells[layout.clock]
     if when is None or clock is None:
         raise ValueError("the time is blank")
-    read_time(when if layout.clock is None else f"{when} {clock}")
+    _, time_ns = read_time(when if layout.clock is None else f"{when} {clock}")
+    if time_ns >= YEAR_2200_NS:
+        raise ValueError(f"time {str(when)!r} is after the year 2199")
 
 
 def _check_price(name: str, value: Any) -> None:
@@ -128,6 +135,8 @@ def _check_price(name: str, value: Any) -> None:
         raise ValueError(f"{name} {str(value)!r} is not a number") from None
     if not isfinite(price) or price <= 0:
         raise ValueError(f"{name} {str(value)!r} is not a price above 0")
+    if price >= HIGHEST:
+        raise ValueError(f"{name} {str(value)!r} is not a price: nothing costs {HIGHEST:,.0f} rupees")
 
 
 def _check_volume(value: Any) -> None:

@@ -13,6 +13,8 @@ from alphapanda.times import to_ns
 
 ZONE = timezone(timedelta(hours=5, minutes=30))
 YEAR_2000_NS = to_ns(datetime(2000, 1, 1, tzinfo=ZONE))
+YEAR_2200_NS = to_ns(datetime(2200, 1, 1, tzinfo=ZONE))
+"""Beyond it a time is a mistake, and soon more nanoseconds than 63 bits hold."""
 
 TimeReader = Callable[[Any], tuple[datetime, int]]
 """A row's time in, the IST time and its nanoseconds out; ValueError (null: TypeError) when it is none."""
