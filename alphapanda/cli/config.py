@@ -48,7 +48,7 @@ def init(
 
 @app.command()
 def check(ctx: typer.Context, *, as_json: Json = False) -> None:
-    """Say whether the daemon would start with this configuration: keys, values, contradictions, strategies.
+    """Say whether the configuration is right: keys, values, contradictions, strategy classes and parameters.
 
     Example: alphapanda --env production config check
     """

@@ -151,9 +151,7 @@ class Storage(Section, frozen=True):
 
 
 class Redis(Section, frozen=True):
-    enabled: Annotated[bool, says("publish counters and status to Redis; trading never depends on it")] = (
-        False
-    )
+    enabled: Annotated[bool, says("publish counters and status to Redis (not available yet)")] = False
     url: Annotated[
         SecretUrl, says("with a password only by ALPHAPANDA__REDIS__URL or the credential redis__url")
     ] = "redis://localhost:6379/0"
@@ -168,11 +166,15 @@ class Control(Section, frozen=True):
 
 
 class Monitoring(Section, frozen=True):
-    health_check_enabled: Annotated[bool, says("look at every stage now and then")] = True
-    health_check_interval: Annotated[Seconds, says("time between two looks, in seconds")] = 30.0
-    pipeline_flow_monitoring_enabled: Annotated[bool, says("count what passes between the stages")] = True
+    health_check_enabled: Annotated[bool, says("look at every stage now and then (not available yet)")] = True
+    health_check_interval: Annotated[
+        Seconds, says("time between two looks, in seconds (not available yet)")
+    ] = 30.0
+    pipeline_flow_monitoring_enabled: Annotated[
+        bool, says("count what passes between the stages (not available yet)")
+    ] = True
     market_data_latency_threshold: Annotated[
-        Seconds, says("warn when ticks arrive later than this, in seconds")
+        Seconds, says("warn when ticks arrive later than this, in seconds (not available yet)")
     ] = 1.0
 
 
@@ -188,7 +190,7 @@ class Logging(Section, frozen=True):
 
 
 class Alerts(Section, frozen=True):
-    urls: Annotated[SecretUrls, says("where alerts are sent")] = ()
+    urls: Annotated[SecretUrls, says("where alerts are sent (not available yet)")] = ()
 
 
 class Settings(Section, frozen=True):
