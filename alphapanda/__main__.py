@@ -17,7 +17,7 @@ def main() -> NoReturn:
     """Signals are heard before the imports, which take a while."""
     signal.signal(signal.SIGTERM, _leave)
     signal.signal(signal.SIGINT, _leave)
-    from alphapanda.cli.app import main as run  # noqa: PLC0415
+    from alphapanda.cli.app import main as run
 
     signal.signal(signal.SIGINT, signal.default_int_handler)
     run()

@@ -35,12 +35,12 @@ def backtest(
 
     Example: alphapanda backtest --data prices/ --strategy momentum_1
     """
-    from loguru import logger  # noqa: PLC0415
+    from loguru import logger
 
-    from alphapanda.backtest import run_backtest  # noqa: PLC0415
-    from alphapanda.live.logs import start_logging  # noqa: PLC0415
-    from alphapanda.venues.instruments import InstrumentBook  # noqa: PLC0415
-    from alphapanda.venues.replay import DataSet  # noqa: PLC0415
+    from alphapanda.backtest import run_backtest
+    from alphapanda.live.logs import start_logging
+    from alphapanda.venues.instruments import InstrumentBook
+    from alphapanda.venues.replay import DataSet
 
     if first and last and first > last:
         raise typer.BadParameter("--from is after --to", param_hint="--from")

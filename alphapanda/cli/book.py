@@ -143,8 +143,8 @@ def portfolio(ctx: typer.Context, broker: Broker = None, json: Json = False) -> 
 
     Example: alphapanda portfolio
     """
-    from alphapanda.rows import for_people, standing_row  # noqa: PLC0415
-    from alphapanda.store import offline  # noqa: PLC0415
+    from alphapanda.rows import for_people, standing_row
+    from alphapanda.store import offline
 
     found = {
         standing.broker: for_people(standing_row(standing))
@@ -177,8 +177,8 @@ def signals(
 
 
 def _read(ctx: typer.Context, table: str, day: datetime | None, **filters: Any) -> list[Row]:
-    from alphapanda.rows import for_people  # noqa: PLC0415
-    from alphapanda.store import offline  # noqa: PLC0415
+    from alphapanda.rows import for_people
+    from alphapanda.store import offline
 
     found = offline.rows(store_of(ctx), table, day=day.date() if day else None, **filters)
     return [for_people(row) for row in found]

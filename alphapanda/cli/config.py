@@ -1,7 +1,5 @@
 """`alphapanda config init|check|show`: parse, call, print. What is right or wrong is decided in `config/`."""
 
-# ruff: noqa: PLC0415 - imports wait inside the functions so that `alphapanda -h` does not
-
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any

@@ -16,7 +16,7 @@ class Context:
     env: str | None
 
     def load(self, overrides: dict[str, Any] | None = None) -> "Loaded":
-        from alphapanda.config import load  # noqa: PLC0415 - late: help must be quick
+        from alphapanda.config import load
 
         return load(self.config, env=self.env, overrides=overrides)
 

@@ -56,8 +56,8 @@ def status(ctx: typer.Context, json: Json = False) -> None:
 
     Example: alphapanda kill-switch status
     """
-    from alphapanda.cli.status import stopped  # noqa: PLC0415
-    from alphapanda.live.control import Unreachable, ask  # noqa: PLC0415
+    from alphapanda.cli.status import stopped
+    from alphapanda.live.control import Unreachable, ask
 
     settings = context_of(ctx).load().settings
     store, socket = Path(settings.storage.path), Path(settings.control.socket)
@@ -70,8 +70,8 @@ def status(ctx: typer.Context, json: Json = False) -> None:
 
 
 def _switch(ctx: typer.Context, reason: str, *, turn_on: bool, json: bool) -> None:
-    from alphapanda.live.control import Unreachable, ask  # noqa: PLC0415
-    from alphapanda.store import lock  # noqa: PLC0415
+    from alphapanda.live.control import Unreachable, ask
+    from alphapanda.store import lock
 
     settings = context_of(ctx).load().settings
     store, kill_file = Path(settings.storage.path), Path(settings.control.kill_file)
@@ -110,7 +110,7 @@ def _who() -> str:
 
 
 def _of_stopped_daemon(store: Path, kill_file: Path, reason: str, turn_on: bool) -> None:
-    from alphapanda.store import offline  # noqa: PLC0415
+    from alphapanda.store import offline
 
     offline.switch(store, on=turn_on, reason=reason, by=_who())
     if not turn_on:
@@ -125,8 +125,8 @@ def _of_stuck_daemon(pid: int, kill_file: Path, reason: str) -> None:
 
 
 def _stored(store: Path) -> dict[str, Any]:
-    from alphapanda.store import offline  # noqa: PLC0415
-    from alphapanda.times import to_ist  # noqa: PLC0415
+    from alphapanda.store import offline
+    from alphapanda.times import to_ist
 
     row = offline.kill_switch(store)
     return {

@@ -52,10 +52,10 @@ def print_table(
 
     A terminal too narrow for the whole columns gets lines longer than it is, never a figure without its end.
     """
-    from rich.box import SIMPLE_HEAD  # noqa: PLC0415 - late: programs and help do not need it
-    from rich.console import Console  # noqa: PLC0415
-    from rich.measure import Measurement  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.measure import Measurement
+    from rich.table import Table
 
     cells = [["-" if value is None else str(value) for value in row] for row in rows]
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))

@@ -16,7 +16,7 @@ class Bar:
     def show(self, fraction: float, row: int, time_ns: int) -> None:
         if self._progress is None:
             return
-        from alphapanda.times import to_ist  # noqa: PLC0415
+        from alphapanda.times import to_ist
 
         moment = to_ist(time_ns).strftime("%Y-%m-%d %H:%M:%S") if time_ns else ""
         self._progress.update(self._task, completed=fraction, rows=f"{row:,} rows", moment=moment)
@@ -33,8 +33,8 @@ def progress_bar(what: str) -> Iterator[Bar]:
     if not sys.stderr.isatty():
         yield Bar()
         return
-    from rich.console import Console  # noqa: PLC0415 - late: only where somebody looks
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
     progress = Progress(
         TextColumn("{task.description}"),

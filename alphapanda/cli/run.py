@@ -77,11 +77,11 @@ def run(
 
     Example: alphapanda run --feed replay --data prices/ --speed 60 --until-end
     """
-    import anyio  # noqa: PLC0415
+    import anyio
 
-    from alphapanda.live.daemon import Daemon  # noqa: PLC0415
-    from alphapanda.live.logs import start_logging  # noqa: PLC0415
-    from alphapanda.live.options import Options  # noqa: PLC0415
+    from alphapanda.live.daemon import Daemon
+    from alphapanda.live.logs import start_logging
+    from alphapanda.live.options import Options
 
     overrides = data_overrides(data, columns, skip_bad_rows)
     if feed or data:

@@ -21,7 +21,7 @@ def status(
 
     Example: alphapanda status --json
     """
-    from alphapanda.live.control import Unreachable, ask  # noqa: PLC0415
+    from alphapanda.live.control import Unreachable, ask
 
     settings = context_of(ctx).load().settings
     try:
@@ -42,9 +42,9 @@ def status(
 
 def stopped(store: Path, environment: str) -> dict[str, Any]:
     """What the store says while nobody runs; an unresponsive daemon is named."""
-    import alphapanda  # noqa: PLC0415
-    from alphapanda.store import lock, offline  # noqa: PLC0415
-    from alphapanda.times import to_ist  # noqa: PLC0415
+    import alphapanda
+    from alphapanda.store import lock, offline
+    from alphapanda.times import to_ist
 
     pid = lock.holder(store)
     if pid is not None:

@@ -24,8 +24,8 @@ def stop(
 
     Example: alphapanda stop
     """
-    from alphapanda.live.control import Unreachable, ask  # noqa: PLC0415
-    from alphapanda.store import lock  # noqa: PLC0415
+    from alphapanda.live.control import Unreachable, ask
+    from alphapanda.store import lock
 
     settings = context_of(ctx).load().settings
     store, socket = Path(settings.storage.path), Path(settings.control.socket)
@@ -50,7 +50,7 @@ def _runs(pid: int) -> bool:
 
 def _let_go(store: Path, pid: int) -> bool:
     """The lock is given up after the last commit; a member of the control group may not look at it."""
-    from alphapanda.store import lock  # noqa: PLC0415
+    from alphapanda.store import lock
 
     try:
         return lock.holder(store) != pid
