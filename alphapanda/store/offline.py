@@ -37,9 +37,13 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
 def _opened(path: Path) -> sqlite3.Connection:
     if path.exists() and path.stat().st_size:
         connection = sqlite3.connect(f"file:{_quoted(path)}?{_mode(path)}", uri=True, timeout=2)
-        if not schema.is_empty(connection):
+        try:
             schema.check_version(connection, str(path))
-            return connection
+            if not schema.is_empty(connection):
+                return connection
+        except BaseException:
+            connection.close()
+            raise
         connection.close()
     empty = sqlite3.connect(":memory:")
     schema.prepare(empty, str(path))
