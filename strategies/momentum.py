@@ -87,7 +87,7 @@ class MomentumStrategy(Strategy):
         if order.status.ended:
             self._view_what_is_held(order.instrument.instrument_token)
 
-    def on_refused(self, signal: TradingSignal, rule: str, why: str) -> None:  # noqa: ARG002
+    def on_refused(self, signal: TradingSignal, rule: str, why: str) -> None:  # noqa: ARG002 - a hook
         self._view_what_is_held(signal.instrument_token)
 
     def _view_what_is_held(self, token: int) -> None:

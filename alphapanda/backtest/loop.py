@@ -39,7 +39,7 @@ class Backtest:
         }
         self._routes: dict[type, list[Callable[[object], list[object]]]] = {}
         for edge in FLOW:
-            self._routes.setdefault(edge.event, []).append(stages[edge.to])  # type: ignore[arg-type]
+            self._routes.setdefault(edge.event, []).append(stages[edge.to])  # type: ignore[arg-type]  # lists of outputs
         self._row = self._routes.pop(TickBatch)
 
     def start(self) -> None:

@@ -101,5 +101,5 @@ def _leave_with_usage(error: UsageError) -> NoReturn:
 def _leave(error: Exception | str, code: int) -> NoReturn:
     house = isinstance(error, str) or type(error).__module__.startswith("alphapanda")
     line = " ".join(f"{'' if house else f'{type(error).__name__}: '}{error}".split())
-    print(f"alphapanda: {line}", file=sys.stderr)  # noqa: T201
+    print(f"alphapanda: {line}", file=sys.stderr)  # noqa: T201 - the one line of an error
     sys.exit(code)

@@ -66,7 +66,7 @@ def find_overlay(file: Path, env: str | None, environ: Mapping[str, str]) -> Pat
             f"{asked_by} is {name!r}; use a name of letters, digits, _ and -, such as production"
         )
     path = file.with_name(f"config.{name}.toml")
-    if not os.path.isfile(path):  # noqa: PTH113
+    if not os.path.isfile(path):  # noqa: PTH113 - as above
         raise ConfigError(
             f"{asked_by} asks for {name}, but there is no {path}; write that file or correct {asked_by}"
         )

@@ -129,7 +129,7 @@ class MaximumOrderQuantity(Rule, frozen=True):
     code: ClassVar[str] = "max_order_quantity"
     max_order_quantity: Annotated[Count, Meta(description="largest quantity of one order, in units")] = 1000
 
-    def refuse(self, order: Order, view: View) -> str | None:  # noqa: ARG002
+    def refuse(self, order: Order, view: View) -> str | None:  # noqa: ARG002 - as Rule has it
         if not self.max_order_quantity or order.quantity <= self.max_order_quantity:
             return None
         return f"quantity {order.quantity} is over the limit of {self.max_order_quantity}"
@@ -143,7 +143,7 @@ class MaximumOrderValue(Rule, frozen=True):
         500000
     )
 
-    def refuse(self, order: Order, view: View) -> str | None:  # noqa: ARG002
+    def refuse(self, order: Order, view: View) -> str | None:  # noqa: ARG002 - as Rule has it
         if not self.max_order_value or order.pending_value <= self.max_order_value:
             return None
         return f"value {order.pending_value:.2f} is over the limit of {self.max_order_value:.2f}"
@@ -264,7 +264,7 @@ class OrdersPerSecond(Rule, frozen=True):
     entries_only: ClassVar[bool] = False
     max_orders_per_second: Annotated[Count, Meta(description="orders in any one second, at one broker")] = 8
 
-    def refuse(self, order: Order, view: View) -> str | None:  # noqa: ARG002
+    def refuse(self, order: Order, view: View) -> str | None:  # noqa: ARG002 - as Rule has it
         count = view.approvals.between(view.now_ns - SECOND, view.now_ns + SECOND)
         return _throttled(self.max_orders_per_second, count, "second")
 
@@ -276,7 +276,7 @@ class OrdersPerMinute(Rule, frozen=True):
     entries_only: ClassVar[bool] = False
     max_orders_per_minute: Annotated[Count, Meta(description="orders in any one minute, at one broker")] = 300
 
-    def refuse(self, order: Order, view: View) -> str | None:  # noqa: ARG002
+    def refuse(self, order: Order, view: View) -> str | None:  # noqa: ARG002 - as Rule has it
         count = view.approvals.between(view.now_ns - 60 * SECOND, view.now_ns + 60 * SECOND)
         return _throttled(self.max_orders_per_minute, count, "minute")
 
@@ -288,7 +288,7 @@ class OrdersPerDay(Rule, frozen=True):
     entries_only: ClassVar[bool] = False
     max_orders_per_day: Annotated[Count, Meta(description="orders of one day (IST), at one broker")] = 3000
 
-    def refuse(self, order: Order, view: View) -> str | None:  # noqa: ARG002
+    def refuse(self, order: Order, view: View) -> str | None:  # noqa: ARG002 - as Rule has it
         midnight = (view.now_ns + IST_OFFSET) // DAY * DAY - IST_OFFSET
         count = view.approvals.between(midnight - 1, midnight + DAY)
         return _throttled(self.max_orders_per_day, count, "day")

@@ -64,7 +64,7 @@ class Strategy:
         raw = msgspec.to_builtins(params) if isinstance(params, Struct) else dict(params or {})
         self.params = msgspec.convert(raw, type(self).Params)
 
-    def on_market_data(self, tick: MarketTick) -> list[TradingSignal]:  # noqa: ARG002
+    def on_market_data(self, tick: MarketTick) -> list[TradingSignal]:  # noqa: ARG002 - a hook
         """Answer a tick of one of the strategy's instruments. Always a list; never raises on a valid tick."""
         return []
 
@@ -80,7 +80,7 @@ class Strategy:
     def on_refused(self, signal: TradingSignal, rule: str, why: str) -> None:
         """A signal made no order at the first broker."""
 
-    def on_timer(self, now: datetime) -> list[TradingSignal]:  # noqa: ARG002
+    def on_timer(self, now: datetime) -> list[TradingSignal]:  # noqa: ARG002 - a hook
         """A second of the clock has passed (not called for seconds that a finite feed jumps over)."""
         return []
 
