@@ -1,0 +1,68 @@
+"""What steers a run: the kill switch, the operator's word on strategies and positions, the rows taken."""
+
+from msgspec import Struct
+
+from alphapanda.events.orders import TransactionType
+
+
+class RowTaken(Struct, frozen=True):
+    """A finite feed was walked up to and including `row`; a restart goes on with the next."""
+
+    feed: str
+    row: int
+    time_ns: int
+
+
+class Halt(Struct, frozen=True):
+    """The kill switch is on: no order that adds risk leaves, resting orders are cancelled."""
+
+    reason: str
+    by: str
+    time_ns: int
+
+
+class Resume(Struct, frozen=True):
+    """The operator's `kill-switch off`: the only way back."""
+
+    reason: str
+    by: str
+    time_ns: int
+
+
+class ClosePosition(Struct, frozen=True, kw_only=True):
+    """The operator wants a strategy's holding at a broker closed, whatever the strategy thinks."""
+
+    broker: str
+    strategy_id: str
+    instrument_token: int
+    transaction_type: TransactionType
+    quantity: int
+    by: str
+    time_ns: int
+    row: int = 0
+
+
+class StrategyPaused(Struct, frozen=True):
+    """The operator stopped a strategy's entries; it goes on seeing prices and managing its exits."""
+
+    strategy_id: str
+    by: str
+    time_ns: int
+    reason: str = ""
+
+
+class StrategyResumed(Struct, frozen=True):
+    """The operator lets a paused or quarantined strategy trade again."""
+
+    strategy_id: str
+    by: str
+    time_ns: int
+    reason: str = ""
+
+
+class StrategyFailed(Struct, frozen=True):
+    """A strategy raised: it is quarantined, also over restarts, until the operator resumes it."""
+
+    strategy_id: str
+    error: str
+    time_ns: int

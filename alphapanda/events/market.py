@@ -1,0 +1,84 @@
+"""What is traded, and its prices. Ticks carry float rupees, which is what strategies compute with."""
+
+from datetime import datetime
+from decimal import Decimal
+
+from msgspec import Struct
+from msgspec.structs import force_setattr
+
+from alphapanda.times import IST
+
+Money = Decimal
+"""Rupees, exact. Never a float; rounded only where a rule says so (charges, and what people are shown)."""
+
+
+class Instrument(Struct, frozen=True):
+    """What is traded. `tick_size` in rupees; quantities are in units (lots x `lot_size`)."""
+
+    instrument_token: int
+    exchange: str
+    tradingsymbol: str
+    tick_size: Money = Money("0.05")
+    lot_size: int = 1
+
+    @property
+    def key(self) -> str:
+        return f"{self.exchange}:{self.tradingsymbol}"
+
+
+class DepthLevel(Struct, frozen=True, gc=False):
+    """One price of the order book, in rupees: how many units wait there, and in how many orders."""
+
+    price: float
+    quantity: int
+    orders: int
+
+
+class Depth(Struct, frozen=True, gc=False):
+    """The order book as Kite shows it: five levels on each side, best first."""
+
+    buy: tuple[DepthLevel, ...]
+    sell: tuple[DepthLevel, ...]
+
+
+class MarketTick(Struct, frozen=True, kw_only=True, gc=False):
+    """One price of one instrument, in rupees. `timestamp` is aware; a naive one is taken as IST.
+
+    `bar` is True when the tick is one bar of a file, seen at its end: then `open` is the price at which an
+    order made on the bar before trades. Otherwise open, high, low and close are the day's, 0.0 when unknown.
+    """
+
+    instrument_token: int
+    timestamp: datetime
+    last_price: float
+    open: float = 0.0
+    high: float = 0.0
+    low: float = 0.0
+    close: float = 0.0
+    volume: int = 0
+    bar: bool = False
+    depth: Depth | None = None
+
+    def __post_init__(self) -> None:
+        if self.timestamp.tzinfo is None:
+            force_setattr(self, "timestamp", self.timestamp.replace(tzinfo=IST))
+
+
+class TickBatch(Struct, frozen=True, kw_only=True, gc=False):
+    """The ticks of one frame, or the one row of a turn: what queues carry.
+
+    `time_ns` is the clock that every core sees. `row` counts the accepted rows of a finite feed from 1; 0 is
+    a live feed. `received_ns` (monotonic) is for latency only. `listed` names instruments that are new.
+    """
+
+    time_ns: int
+    ticks: tuple[MarketTick, ...]
+    row: int = 0
+    received_ns: int = 0
+    listed: tuple[Instrument, ...] = ()
+
+
+class Timer(Struct, frozen=True):
+    """Time passed. Runs between turns, at most once a second of the cores' clock."""
+
+    time_ns: int
