@@ -1,1 +1,1 @@
-"""Strategies, one file each. They import `alphapanda.core.strategy` and `alphapanda.events`, nothing else."""
+"""Strategies, one file each: prices in, signals out. `alphapanda strategies new NAME` writes another."""

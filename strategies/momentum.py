@@ -6,18 +6,16 @@ the look-back is counted in ticks (or bars), not in seconds.
 
 from collections import deque
 from collections.abc import Mapping, Sequence
-from math import isfinite
+from math import inf
 from typing import Annotated, Any
 
 from msgspec import Meta, Struct
 
-from alphapanda.core.strategy import Strategy
-from alphapanda.events import Fill, MarketTick, Order, PositionEffect, TradingSignal
-
-FLAT, LONG, SHORT = 0, 1, -1
+from alphapanda.core.position import FLAT, LONG, SHORT, PositionStrategy
+from alphapanda.events import MarketTick, TradingSignal
 
 
-class MomentumStrategy(Strategy):
+class MomentumStrategy(PositionStrategy):
     class Params(Struct, frozen=True, forbid_unknown_fields=True):
         lookback_period: Annotated[int, Meta(ge=1)] = 5
         buy_threshold: Annotated[float, Meta(gt=0)] = 1.003
@@ -37,66 +35,30 @@ class MomentumStrategy(Strategy):
         super().__init__(strategy_id, instruments, brokers, params)
         length = self.params.lookback_period + 1
         self._prices: dict[int, deque[float]] = {token: deque(maxlen=length) for token in self.instruments}
-        self._view = dict.fromkeys(self.instruments, FLAT)
-        self._held = dict.fromkeys(self.instruments, 0)
 
     def on_market_data(self, tick: MarketTick) -> list[TradingSignal]:
-        price = tick.last_price
-        if not isfinite(price) or price <= 0:
+        price, token, params = tick.last_price, tick.instrument_token, self.params
+        if not 0 < price < inf:
             return []
-        token = tick.instrument_token
-        prices = self._prices.setdefault(token, deque(maxlen=self.params.lookback_period + 1))
+        prices = self._prices.get(token)
+        if prices is None:
+            prices = self._prices[token] = deque(maxlen=params.lookback_period + 1)
         prices.append(price)
-        if len(prices) <= self.params.lookback_period:
+        if len(prices) <= params.lookback_period:
             return []
         change = price / prices[0]
-        if change >= self.params.buy_threshold:
+        if change >= params.buy_threshold:
             return self._on_rise(tick, self._view.get(token, FLAT))
-        if change <= self.params.sell_threshold:
+        if change <= params.sell_threshold:
             return self._on_fall(tick, self._view.get(token, FLAT))
         return []
 
     def _on_rise(self, tick: MarketTick, view: int) -> list[TradingSignal]:
-        if view == LONG:
-            return []
-        self._view[tick.instrument_token] = view + 1
-        effect = PositionEffect.CLOSE if view == SHORT else PositionEffect.OPEN
-        return [self.buy(tick, self.params.quantity, effect)]
+        if view == SHORT:
+            return self.leave(tick, self.params.quantity)
+        return self.go_long(tick, self.params.quantity)
 
     def _on_fall(self, tick: MarketTick, view: int) -> list[TradingSignal]:
-        if view == SHORT or (view == FLAT and not self.params.allow_short):
-            return []
-        self._view[tick.instrument_token] = view - 1
-        effect = PositionEffect.CLOSE if view == LONG else PositionEffect.OPEN
-        return [self.sell(tick, self.params.quantity, effect)]
-
-    def on_start(self, positions: Mapping[int, int], orders: Sequence[Order]) -> None:
-        expected = dict(positions)
-        for order in orders:
-            token = order.instrument.instrument_token
-            expected[token] = expected.get(token, 0) + order.signed_pending
-        self._held = dict(positions)
-        self._view = {token: _sign(quantity) for token, quantity in expected.items()}
-
-    def on_fill(self, fill: Fill) -> None:
-        token = fill.instrument.instrument_token
-        self._held[token] = self._held.get(token, 0) + fill.signed_quantity
-        self._view_what_is_held(token)
-
-    def on_order_update(self, order: Order) -> None:
-        if order.status.ended:
-            self._view_what_is_held(order.instrument.instrument_token)
-
-    def on_refused(self, signal: TradingSignal, rule: str, why: str) -> None:  # noqa: ARG002 - a hook
-        self._view_what_is_held(signal.instrument_token)
-
-    def _view_what_is_held(self, token: int) -> None:
-        self._view[token] = _sign(self._held.get(token, 0))
-
-    def view(self, token: int) -> int:
-        """1 long, -1 short, 0 flat: what the strategy believes it holds once its orders are done."""
-        return self._view.get(token, FLAT)
-
-
-def _sign(quantity: int) -> int:
-    return (quantity > 0) - (quantity < 0)
+        if view == LONG:
+            return self.leave(tick, self.params.quantity)
+        return self.go_short(tick, self.params.quantity) if self.params.allow_short else []

@@ -15,7 +15,7 @@ from hypothesis.stateful import (
 )
 from msgspec import ValidationError
 
-from alphapanda.core.strategy import StrategyRunner
+from alphapanda.core.runner import StrategyRunner
 from alphapanda.events import OrderStatus, Resume
 from strategies.momentum import MomentumStrategy
 

@@ -1,0 +1,87 @@
+"""`PositionStrategy`: a strategy that is long, short or flat in each instrument, and knows which.
+
+Its view changes when it emits, so that the next tick does not ask for the same again. It is put right by what
+became of the order: a fill, an end without one, a refusal, a new start. So a subclass holds only its rule.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from msgspec import Struct
+
+from alphapanda.core.strategy import Strategy
+from alphapanda.events import Fill, MarketTick, Order, PositionEffect, TradingSignal
+
+FLAT, LONG, SHORT = 0, 1, -1
+
+
+class PositionStrategy(Strategy):
+    """Ask `view`, answer with `go_long`, `go_short` or `leave`; hooks that are overridden call `super()`."""
+
+    def __init__(
+        self,
+        strategy_id: str,
+        instruments: Sequence[int],
+        brokers: Sequence[str],
+        params: Mapping[str, Any] | Struct | None = None,
+    ) -> None:
+        super().__init__(strategy_id, instruments, brokers, params)
+        self._view = dict.fromkeys(self.instruments, FLAT)
+        self._held = dict.fromkeys(self.instruments, 0)
+
+    def view(self, token: int) -> int:
+        """1 long, -1 short, 0 flat: what the strategy believes it holds once its orders are done."""
+        return self._view.get(token, FLAT)
+
+    def go_long(self, tick: MarketTick, quantity: int, reason: str = "") -> list[TradingSignal]:
+        """A BUY that opens; nothing unless flat."""
+        token = tick.instrument_token
+        if self._view.get(token, FLAT) != FLAT:
+            return []
+        self._view[token] = LONG
+        return [self.buy(tick, quantity, PositionEffect.OPEN, reason)]
+
+    def go_short(self, tick: MarketTick, quantity: int, reason: str = "") -> list[TradingSignal]:
+        """A SELL that opens; nothing unless flat."""
+        token = tick.instrument_token
+        if self._view.get(token, FLAT) != FLAT:
+            return []
+        self._view[token] = SHORT
+        return [self.sell(tick, quantity, PositionEffect.OPEN, reason)]
+
+    def leave(self, tick: MarketTick, quantity: int, reason: str = "") -> list[TradingSignal]:
+        """The CLOSE of what is held, long or short; nothing when flat."""
+        token = tick.instrument_token
+        view = self._view.get(token, FLAT)
+        if view == FLAT:
+            return []
+        self._view[token] = FLAT
+        order = self.sell if view == LONG else self.buy
+        return [order(tick, quantity, PositionEffect.CLOSE, reason)]
+
+    def on_start(self, positions: Mapping[int, int], orders: Sequence[Order]) -> None:
+        expected = dict(positions)
+        for order in orders:
+            token = order.instrument.instrument_token
+            expected[token] = expected.get(token, 0) + order.signed_pending
+        self._held = dict(positions)
+        self._view = {token: _sign(quantity) for token, quantity in expected.items()}
+
+    def on_fill(self, fill: Fill) -> None:
+        token = fill.instrument.instrument_token
+        self._held[token] = self._held.get(token, 0) + fill.signed_quantity
+        self._view_what_is_held(token)
+
+    def on_order_update(self, order: Order) -> None:
+        if order.status.ended:
+            self._view_what_is_held(order.instrument.instrument_token)
+
+    def on_refused(self, signal: TradingSignal, rule: str, why: str) -> None:  # noqa: ARG002 - a hook
+        self._view_what_is_held(signal.instrument_token)
+
+    def _view_what_is_held(self, token: int) -> None:
+        self._view[token] = _sign(self._held.get(token, 0))
+
+
+def _sign(quantity: int) -> int:
+    return (quantity > 0) - (quantity < 0)
