@@ -1,0 +1,6 @@
+"""The simulated session: invented prices of one day, the same for the same seed on every machine."""
+
+from alphapanda.venues.simulated.listing import BUILT_IN, instrument_of
+from alphapanda.venues.simulated.session import SimulatedSession
+
+__all__ = ["BUILT_IN", "SimulatedSession", "instrument_of"]
