@@ -1,6 +1,5 @@
 """kill-switch: halt trading at once, with the daemon running, stuck or stopped; and the only way back."""
 
-import getpass
 import os
 import signal
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from alphapanda.cli.context import context_of
+from alphapanda.cli.daemon import who
 from alphapanda.cli.output import print_json, say
 from alphapanda.errors import Fatal
 
@@ -16,7 +16,7 @@ ASK_S = 1.0
 LONGEST_REASON = 200
 
 app = typer.Typer(
-    help="Halt trading at once (on), allow it again (off), or show which it is.",
+    help="Halt trading at once, allow it again, show which it is.",
     epilog="Example: alphapanda kill-switch status",
     no_args_is_help=True,
 )
@@ -79,18 +79,20 @@ def _switch(ctx: typer.Context, reason: str, *, turn_on: bool, json: bool) -> No
     if not reason:
         raise typer.BadParameter("say why, in a few words", param_hint="--reason")
     command = "kill_switch_on" if turn_on else "kill_switch_off"
-    request = {"command": command, "reason": reason, "by": _who()}
+    request = {"command": command, "reason": reason, "by": who()}
     try:
         reply = ask(Path(settings.control.socket), request, ASK_S if turn_on else 10 * ASK_S)
     except Unreachable:
         pid = lock.holder(store)
         if pid is None:
             _of_stopped_daemon(store, kill_file, reason, turn_on)
+            if settings.redis.enabled:
+                _tell_redis(settings.redis.url, turn_on)
             _print(_stored(store), f"store {store}, no daemon runs", json)
         elif turn_on:
             _of_stuck_daemon(pid, kill_file, reason)
             _print(
-                {"on": True, "reason": reason, "by": _who()}, f"kill file and SIGUSR1, daemon pid {pid}", json
+                {"on": True, "reason": reason, "by": who()}, f"kill file and SIGUSR1, daemon pid {pid}", json
             )
         else:
             raise Fatal(f"the daemon with pid {pid} does not answer; the kill switch stays on") from None
@@ -102,19 +104,27 @@ def _switch(ctx: typer.Context, reason: str, *, turn_on: bool, json: bool) -> No
     _print(reply["result"]["kill_switch"], f"store {store}, daemon answered", json)
 
 
-def _who() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return f"uid {os.getuid()}"
-
-
 def _of_stopped_daemon(store: Path, kill_file: Path, reason: str, turn_on: bool) -> None:
     from alphapanda.store import offline
 
-    offline.switch(store, on=turn_on, reason=reason, by=_who())
+    offline.switch(store, on=turn_on, reason=reason, by=who())
     if not turn_on:
         kill_file.unlink(missing_ok=True)
+
+
+def _tell_redis(url: str, turn_on: bool) -> None:
+    """The store is the truth; but a 0 that Redis still holds would halt the next start."""
+    from alphapanda.live.metrics import KEY, mirror
+
+    problem = mirror(url, enabled=not turn_on)
+    if problem and turn_on:
+        typer.echo(f"Redis has not taken it ({problem}); the store has", err=True)
+    elif problem:
+        typer.echo(
+            f"Redis has not taken it ({problem}): a 0 in it halts the next start; "
+            f"when it is back, run this again, or: redis-cli set {KEY} 1",
+            err=True,
+        )
 
 
 def _of_stuck_daemon(pid: int, kill_file: Path, reason: str) -> None:

@@ -1,12 +1,23 @@
 """Counts and latencies for `status`, kept by the tap. Bounded, in memory, and never in the way."""
 
 from collections import Counter
-from time import monotonic, perf_counter_ns
+from time import monotonic, perf_counter_ns, time_ns
 from typing import Any
 
-from alphapanda.events import OrderStatus, OrderUpdated, TickBatch, TradingSignal
+from alphapanda.events import (
+    Approved,
+    OrderFilled,
+    OrderStatus,
+    OrderUpdated,
+    Refused,
+    TickBatch,
+    TradingSignal,
+)
 
 STEPS = 16
+SIGNALS, VALIDATED, REJECTED, ORDERS, FILLS = (
+    "signals", "signals_validated", "signals_rejected", "orders", "fills"
+)  # fmt: skip
 
 
 class Latency:
@@ -51,6 +62,20 @@ def _edge(bucket: int) -> int:
     return (bucket - octave * STEPS + 1) << octave
 
 
+class Count:
+    """How many passed, and when the last one did: the wall clock's nanoseconds, 0 when none has."""
+
+    __slots__ = ("last_ns", "number")
+
+    def __init__(self) -> None:
+        self.number = 0
+        self.last_ns = 0
+
+    def add(self) -> None:
+        self.number += 1
+        self.last_ns = time_ns()
+
+
 class Counters:
     """What the tap counts. `tick` is called by the feed for each batch, `second` by the pulse."""
 
@@ -61,6 +86,10 @@ class Counters:
         self.instruments: set[int] = set()
         self.last_tick = 0.0
         self.per_second = 0.0
+        self.passed: dict[str, dict[str, Count]] = {
+            stage: {} for stage in (SIGNALS, VALIDATED, REJECTED, ORDERS, FILLS)
+        }
+        """Stage -> broker -> what passed there. A signal counts at each of its brokers."""
         self._sampled = (monotonic(), 0)
 
     def tick(self, batch: TickBatch) -> None:
@@ -70,10 +99,30 @@ class Counters:
             self.instruments.add(tick.instrument_token)
 
     def tap(self, event: object) -> None:
-        if isinstance(event, TradingSignal):
-            self._since(self.tick_to_signal, event.received_ns)
-        elif isinstance(event, OrderUpdated) and event.order.status is OrderStatus.SENT:
-            self._since(self.tick_to_order, event.order.received_ns)
+        match event:
+            case TradingSignal():
+                self._since(self.tick_to_signal, event.received_ns)
+                for broker in event.brokers:
+                    self._pass(SIGNALS, broker)
+            case Approved():
+                self._pass(VALIDATED, event.order.broker)
+            case Refused():
+                self._pass(REJECTED, event.broker)
+            case OrderUpdated() if event.order.status is OrderStatus.SENT:
+                self._since(self.tick_to_order, event.order.received_ns)
+                self._pass(ORDERS, event.order.broker)
+            case OrderFilled():
+                self._pass(FILLS, event.order.broker)
+
+    def _pass(self, stage: str, broker: str) -> None:
+        by_broker = self.passed[stage]
+        if broker not in by_broker:
+            by_broker[broker] = Count()
+        by_broker[broker].add()
+
+    def last_tick_ns(self) -> int:
+        """When the last tick was seen, by the wall clock; 0 when there was none."""
+        return time_ns() - int((monotonic() - self.last_tick) * 1e9) if self.last_tick else 0
 
     def _since(self, latency: Latency, received_ns: int) -> None:
         if received_ns:

@@ -18,6 +18,8 @@ from alphapanda.live.stages import Turns
 from alphapanda.store import Store
 from alphapanda.times import to_ist
 
+audit = logger.bind(channel="audit")
+
 LONGEST_REASON = 200
 
 
@@ -30,13 +32,19 @@ class KillSwitch:
         self._kill_file = kill_file
         self._store: Store | None = None
         self._rearming: object | None = None
+        self.rearmed = 0
+        """How often the operator has switched it off: each time Redis must hear of it before it is obeyed."""
+
+    @property
+    def killed(self) -> bool:
+        return self._gate.killed
 
     async def restore(self, store: Store, halt: Halt | None) -> None:
         """It holds across restarts. What happened while the store was not open is written down now."""
         self._store = store
         if halt is not None:
             self._gate.kill(halt.reason, halt.by, halt.time_ns)
-            logger.warning("the kill switch is on since {}: {}", to_ist(halt.time_ns), halt.reason)
+            audit.warning("the kill switch is on since {}: {}", to_ist(halt.time_ns), halt.reason)
         elif self._gate.killed:
             self._line.route(Halt(self._gate.reason, self._gate.by, self._gate.since_ns))
             await store.commit()
@@ -55,7 +63,7 @@ class KillSwitch:
         """Returns when it is written down. Resting orders are cancelled, strategies see no prices."""
         if not self._gate.killed or self._rearming is not None:
             self._rearming = None
-            self._kill(_clean(reason), by)
+            self._kill(clean(reason), by)
         if self._store is None:
             self._write_file()
             return self.state()
@@ -71,7 +79,7 @@ class KillSwitch:
         self._gate.kill(reason, by, now_ns)
         if self._store is not None:
             self._line.route(Halt(reason, by, now_ns))
-        logger.warning("kill switch on: {} (by {})", reason, by)
+        audit.warning("kill switch on: {} (by {})", reason, by)
 
     async def off(self, reason: str, by: str, turns: Turns) -> dict[str, Any]:
         """Between two turns, and written down before trading is enabled. A kill in between wins.
@@ -84,19 +92,20 @@ class KillSwitch:
                 now_ns = time.time_ns()
                 self._remove_file()
                 await self._store.commit()  # the last row taken: a restart shows nothing up to it
-                self._line.route(Resume(_clean(reason), by, now_ns))
+                self._line.route(Resume(clean(reason), by, now_ns))
                 await self._store.commit()
                 await self._line.quiet.wait()
                 if self._rearming is mine:
-                    self._gate.rearm(_clean(reason), by, now_ns)
-                    logger.warning("kill switch off: {} (by {})", reason, by)
+                    self._gate.rearm(clean(reason), by, now_ns)
+                    self.rearmed += 1
+                    audit.warning("kill switch off: {} (by {})", reason, by)
             if self._rearming is mine:
                 self._rearming = None
         return self.state()
 
     def _written_reason(self) -> str:
         try:
-            return _clean(self._kill_file.read_text("utf-8", errors="replace"))
+            return clean(self._kill_file.read_text("utf-8", errors="replace"))
         except OSError:
             return ""
 
@@ -105,7 +114,7 @@ class KillSwitch:
             self._kill_file.parent.mkdir(parents=True, exist_ok=True)
             self._kill_file.write_text(f"{self._gate.reason}\n", "utf-8")
         except OSError as error:
-            logger.error("kill file {} cannot be written: {}", self._kill_file, error)
+            audit.error("kill file {} cannot be written: {}", self._kill_file, error)
 
     def _remove_file(self) -> None:
         try:
@@ -124,6 +133,6 @@ class KillSwitch:
         }
 
 
-def _clean(reason: str) -> str:
+def clean(reason: str) -> str:
     """One line that every table, file and journal can hold."""
     return " ".join(reason.encode(errors="replace").decode().split())[:LONGEST_REASON]

@@ -2,14 +2,15 @@
 
 import sys
 from math import ceil
-from time import perf_counter_ns
+from time import perf_counter_ns, time_ns
 
 import pytest
-from builders import TCS, batch, order, signal, tick
+from builders import TCS, batch, fill, order, signal, tick
 from hypothesis import given
 from hypothesis import strategies as st
+from sessions import refused
 
-from alphapanda.events import OrderOpened, OrderStatus, OrderUpdated
+from alphapanda.events import Approved, OrderFilled, OrderOpened, OrderStatus, OrderUpdated
 from alphapanda.live.counters import STEPS, Counters, Latency, _bucket, _edge
 
 elapsed = st.integers(STEPS, 10**12) | st.integers(STEPS, 10**4)
@@ -110,3 +111,56 @@ def test_what_has_no_latency_is_not_timed(event):
     counters = Counters()
     counters.tap(event)
     assert counters.tick_to_signal.count == counters.tick_to_order.count == 0
+
+
+def passed(counters):
+    return {
+        (stage, broker): count.number
+        for stage, by_broker in counters.passed.items()
+        for broker, count in by_broker.items()
+    }
+
+
+PASSES = {
+    "a signal at each of its brokers": (
+        signal(brokers=("paper", "zerodha")),
+        "signals",
+        ["paper", "zerodha"],
+    ),
+    "an approval": (Approved(order(broker="zerodha"), signal()), "signals_validated", ["zerodha"]),
+    "a verdict that is no approval": (refused(), "signals_rejected", ["paper"]),
+    "an order that was sent": (OrderUpdated(order(status=OrderStatus.SENT)), "orders", ["paper"]),
+    "a fill": (OrderFilled(order(status=OrderStatus.FILLED), fill()), "fills", ["paper"]),
+}
+
+
+@pytest.mark.parametrize("what", PASSES)
+def test_what_passes_is_counted_for_its_broker_with_its_time(what):
+    event, stage, brokers = PASSES[what]
+    counters = Counters()
+    before = time_ns()
+    counters.tap(event)
+    first = {broker: counters.passed[stage][broker].last_ns for broker in brokers}
+    assert all(before <= last_ns <= time_ns() for last_ns in first.values())
+    counters.tap(event)
+    assert passed(counters) == {(stage, broker): 2 for broker in brokers}
+    assert all(counters.passed[stage][broker].last_ns >= last_ns for broker, last_ns in first.items())
+
+
+@pytest.mark.parametrize(
+    "event",
+    [OrderOpened(order()), OrderUpdated(order(status=OrderStatus.OPEN)), batch(tick(1))],
+    ids=["an intent", "an answer", "a tick"],
+)
+def test_what_is_nothing_of_these_is_not_counted(event):
+    counters = Counters()
+    counters.tap(event)
+    assert passed(counters) == {}
+
+
+def test_the_time_of_the_last_tick_is_by_the_wall_clock():
+    counters = Counters()
+    assert counters.last_tick_ns() == 0
+    before = time_ns()
+    counters.tick(batch(tick(1)))
+    assert abs(counters.last_tick_ns() - before) < 60e9

@@ -414,3 +414,19 @@ def test_a_journal_that_ends_halted_is_restored(path):
 
     run(main)
     assert read(path) == []
+
+
+def test_each_off_of_the_operator_that_took_effect_is_counted_for_redis(path):
+    async def main():
+        async with switched(path) as (one, switch):
+            turns = one.turns([])
+            assert (switch.rearmed, switch.killed) == (0, False)
+            await switch.off("nothing was on", "uid 7", turns)
+            assert switch.rearmed == 0
+            for number in (1, 2):
+                await switch.on("news", "uid 7")
+                assert (switch.rearmed, switch.killed) == (number - 1, True)
+                await switch.off("checked", "uid 7", turns)
+                assert (switch.rearmed, switch.killed) == (number, False)
+
+    run(main)
