@@ -16,9 +16,11 @@ from alphapanda.core.execution import TradingEngine
 from alphapanda.core.portfolio import PortfolioManager
 from alphapanda.core.risk import RiskManager
 from alphapanda.core.rules import Rule
-from alphapanda.core.strategy import Strategy, StrategyRunner
+from alphapanda.core.runner import StrategyRunner
+from alphapanda.core.strategy import Strategy
 from alphapanda.events import (
     Approved,
+    ClosePosition,
     Fill,
     Halt,
     Instrument,
@@ -32,6 +34,8 @@ from alphapanda.events import (
     Report,
     Resume,
     Snapshot,
+    StrategyPaused,
+    StrategyResumed,
     TickBatch,
     Timer,
     TradingSignal,
@@ -93,6 +97,9 @@ FLOW: tuple[Edge, ...] = (
     Edge(Resume, Stage.STRATEGY, Keep.BOUNDED),
     Edge(Resume, Stage.RISK, Keep.BOUNDED),
     Edge(Resume, Stage.EXECUTION, Keep.BOUNDED),
+    Edge(ClosePosition, Stage.STRATEGY, Keep.BOUNDED),
+    Edge(StrategyPaused, Stage.STRATEGY, Keep.BOUNDED),
+    Edge(StrategyResumed, Stage.STRATEGY, Keep.BOUNDED),
 )
 """Every event that crosses, and to whom. `PlaceOrder` and `CancelOrder` cross no queue: the execution shell
 performs them at once. `Booked`, `Marked` and `StrategyFailed` end in the journal and the log."""
@@ -111,6 +118,8 @@ class Saved(Struct, frozen=True, kw_only=True):
     signals_made: int = 0
     sequence: int = 0
     halted: bool = False
+    stood_down: Mapping[str, str] = {}
+    """Strategy id -> "paused" or "quarantined"; all others run."""
 
 
 class Plan(Struct, frozen=True, kw_only=True):
@@ -146,6 +155,7 @@ def build_cores(plan: Plan, saved: Saved | None = None) -> Cores:
             orders=live,
             instruments=plan.instruments,
             halted=past.halted,
+            stood_down=past.stood_down,
         ),
         risk=RiskManager(
             plan.rules,

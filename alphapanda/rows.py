@@ -135,6 +135,30 @@ def signal_row(verdict: Approved | Refused) -> Row:
     }
 
 
+def verdict_row(verdict: Approved | Refused) -> Row:
+    """What one broker's part of `why` is made of."""
+    row = signal_row(verdict)
+    return {name: row[name] for name in ("broker", "verdict", "rule", "reason", "quantity")}
+
+
+def asked_row(signal: TradingSignal, instrument: Instrument | None) -> Row:
+    """One signal as it was asked, for all of its brokers."""
+    return {
+        "signal_id": signal.signal_id,
+        "strategy_id": signal.strategy_id,
+        "tradingsymbol": instrument.tradingsymbol if instrument else str(signal.instrument_token),
+        "transaction_type": signal.transaction_type.value,
+        "quantity": signal.quantity,
+        "position_effect": signal.position_effect.value,
+        "order_type": signal.order_type.value,
+        "price": text(signal.price),
+        "last_price": str(signal.last_price) if signal.last_price else None,
+        "reason": signal.reason,
+        "by": signal.by or None,
+        "at_ns": signal.time_ns,
+    }
+
+
 def _signal(signal: TradingSignal, broker: str, instrument: Instrument | None, quantity: int) -> Row:
     """An instrument that was never listed is named by its token."""
     return {

@@ -48,7 +48,7 @@ class MarketSimulator:
     def on(self, event: object) -> list[Report]:
         match event:
             case TickBatch():
-                return self._on_ticks(event) if self._resting else []
+                return self.on_ticks(event)
             case PlaceOrder(order):
                 self._rest(order)
                 return [self._accepted(order)]
@@ -85,8 +85,10 @@ class MarketSimulator:
         else:
             self._resting.pop(token, None)
 
-    def _on_ticks(self, batch: TickBatch) -> list[Report]:
+    def on_ticks(self, batch: TickBatch) -> list[Report]:
         reports: list[Report] = []
+        if not self._resting:
+            return reports
         for tick in batch.ticks:
             orders = self._resting.get(tick.instrument_token)
             if orders is not None:

@@ -160,17 +160,20 @@ class PortfolioManager:
     def on(self, event: object) -> list[Output]:
         match event:
             case TickBatch():
-                self._now = event.time_ns
-                for tick in event.ticks:
-                    if 0 < tick.last_price < inf:
-                        self._last[tick.instrument_token] = tick.last_price
-                return []
+                return self.on_ticks(event)
             case OrderFilled(order, fill):
                 return self._on_filled(order, fill)
             case OrderOpened(order) | OrderUpdated(order) | OrderClosed(order):
                 changed = self._accounts[order.broker].follow(order)
                 return [Snapshot(self.books())] if changed else []
         raise TypeError(f"PortfolioManager does not take {type(event).__name__}")
+
+    def on_ticks(self, batch: TickBatch) -> list[Output]:
+        self._now = batch.time_ns
+        for tick in batch.ticks:
+            if 0 < tick.last_price < inf:
+                self._last[tick.instrument_token] = tick.last_price
+        return []
 
     def _on_filled(self, order: Order, fill: Fill) -> list[Output]:
         account = self._accounts[fill.broker]

@@ -58,7 +58,8 @@ class RiskManager:
         self._tag_seed = tag_seed
         self._may_trade = may_trade
         self._instruments = {instrument.instrument_token: instrument for instrument in instruments}
-        self._marks: dict[int, Mark] = {}
+        self._prices: dict[int, float] = {}
+        self._priced_ns: dict[int, int] = {}
         self._books = dict(books or {})
         self._in_flight: dict[str, dict[str, Order]] = {broker: {} for broker in products}
         self._approvals = {broker: _approvals(past, broker) for broker in products}
@@ -69,7 +70,7 @@ class RiskManager:
     def on(self, event: object) -> list[Output]:
         match event:
             case TickBatch():
-                self._on_ticks(event)
+                return self.on_ticks(event)
             case Snapshot(books):
                 self._on_snapshot(books)
             case TradingSignal():
@@ -84,13 +85,16 @@ class RiskManager:
                 raise TypeError(f"RiskManager does not take {type(event).__name__}")
         return []
 
-    def _on_ticks(self, batch: TickBatch) -> None:
+    def on_ticks(self, batch: TickBatch) -> list[Output]:
         self._now = time_ns = batch.time_ns
         for instrument in batch.listed:
             self._instruments[instrument.instrument_token] = instrument
         for tick in batch.ticks:
             if 0 < tick.last_price < inf:
-                self._marks[tick.instrument_token] = Mark(tick.last_price, time_ns)
+                token = tick.instrument_token
+                self._prices[token] = tick.last_price
+                self._priced_ns[token] = time_ns
+        return []
 
     def _on_snapshot(self, books: Mapping[str, Book]) -> None:
         for broker, book in books.items():
@@ -117,7 +121,7 @@ class RiskManager:
                 Verdict.NOTHING_TO_CLOSE,
             )
         order = self._order(signal, broker, quantity, now_ns)
-        for rule in self._rules:
+        for rule in () if _of_operator(signal) else self._rules:
             if rule.entries_only and signal.position_effect is PositionEffect.CLOSE:
                 continue
             why = rule.refuse(order, view)
@@ -127,7 +131,7 @@ class RiskManager:
 
     def _impossible(self, signal: TradingSignal, now_ns: int) -> tuple[str, str] | None:
         """What no limit need be asked about: (rule, why)."""
-        if self.halted:
+        if self.halted and not _of_operator(signal):
             return "kill_switch", "the kill switch is on; `alphapanda kill-switch off --reason …` ends it"
         if self._may_trade is not None and not self._may_trade(now_ns):
             return "market_closed", "outside the continuous session"
@@ -158,13 +162,16 @@ class RiskManager:
             signal=signal,
             book=self._books.get(broker, Book()),
             in_flight=self._in_flight[broker],
-            mark=self._marks.get(signal.instrument_token),
+            mark=self._mark(signal.instrument_token),
             approvals=self._approvals[broker],
         )
 
     def _last_price(self, signal: TradingSignal) -> Money:
-        mark = self._marks.get(signal.instrument_token)
-        return exact(mark.price if mark is not None else signal.last_price)
+        return exact(self._prices.get(signal.instrument_token, signal.last_price))
+
+    def _mark(self, token: int) -> Mark | None:
+        """Made when a rule asks: most ticks are never decided upon."""
+        return Mark(self._prices[token], self._priced_ns[token]) if token in self._prices else None
 
     def _order(self, signal: TradingSignal, broker: str, quantity: int, now_ns: int) -> Order:
         """The order this signal would become; it exists only once approved."""
@@ -190,6 +197,7 @@ class RiskManager:
             price=limit,
             row=signal.row,
             received_ns=signal.received_ns,
+            by=signal.by,
         )
 
     def _refused(
@@ -210,6 +218,11 @@ class RiskManager:
         self._in_flight[order.broker][order.order_id] = order
         self._approvals[order.broker].add(order)
         return Approved(order, signal)
+
+
+def _of_operator(signal: TradingSignal) -> bool:
+    """The operator may always reduce a position: past the kill switch, and past every limit."""
+    return bool(signal.by) and signal.position_effect is PositionEffect.CLOSE
 
 
 def _approvals(past: Sequence[Order], broker: str) -> Approvals:

@@ -1,7 +1,12 @@
 """The kill switch's flag, read right before a byte leaves: nothing awaits between check and send."""
 
-from alphapanda.events import Order
+from alphapanda.events import Order, PositionEffect
 from alphapanda.venues.contract import Broker
+
+
+def closed_by_hand(order: Order) -> bool:
+    """The kill switch stops what adds risk; the operator's own closing orders pass it."""
+    return bool(order.by) and order.position_effect is PositionEffect.CLOSE
 
 
 class Gate:
@@ -26,9 +31,13 @@ class Gate:
         self.killed = False
         self.reason, self.by, self.since_ns = reason, by, since_ns
 
+    def lets(self, order: Order) -> bool:
+        """May it leave now?"""
+        return self.is_open or (self.ready and closed_by_hand(order))
+
     def send(self, order: Order, broker: Broker) -> bool:
         """Hand the order to its broker unless the gate is closed; False when it was withheld."""
-        if not self.is_open:
+        if not self.lets(order):
             return False
         broker.place(order)
         return True

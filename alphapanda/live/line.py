@@ -22,6 +22,8 @@ class Gauge:
         self.restarts = 0
         self.processed = 0
         self.last_progress = monotonic()
+        self.restart: Callable[[], None] | None = None
+        """Ends the task so that its supervisor starts it anew; None where that is not allowed."""
 
     def note(self, processed: int | None = None) -> None:
         """One more, or so many in all."""

@@ -94,7 +94,7 @@ class Execution:
         for event in events:
             if event is PULSE:
                 continue
-            if isinstance(event, Approved) and not self._gate.is_open:
+            if isinstance(event, Approved) and not self._gate.lets(event.order):
                 self._line.route(_refused_at_gate(event, self._gate))
                 self._line.route(Voided(event.order))
                 continue
@@ -112,8 +112,9 @@ class Execution:
 
     def _send(self, order: Order) -> None:
         """SENT is said first, so that an answer that comes at once finds the order sent."""
-        kind = ReportKind.SENT if self._gate.is_open else ReportKind.WITHHELD
-        reason = "" if self._gate.is_open else f"kill switch: {self._gate.reason}"
+        lets = self._gate.lets(order)
+        kind = ReportKind.SENT if lets else ReportKind.WITHHELD
+        reason = "" if lets else f"kill switch: {self._gate.reason}"
         report = Report(order_id=order.order_id, kind=kind, time_ns=order.created_ns, reason=reason)
         for output in self._core.on(report):
             self._line.route(output)
@@ -164,7 +165,8 @@ class Turns:
     (1) The brokers see the row, and what they fill is booked. (2) Risk and portfolio take the price, the
     strategies see the row, each signal gets its verdict and each approval rests at its broker. (3) The row
     is marked as taken: `taken(row, clock)`. `lock` is held during a turn: operator commands run between
-    turns. `row` and `time_ns` are where an earlier run stopped.
+    turns. `timed` False sends no timers: no strategy asks for them. `row` and `time_ns` are where an earlier
+    run stopped.
     """
 
     def __init__(
@@ -177,6 +179,7 @@ class Turns:
         pace: Pace,
         taken: Callable[[int, int], None],
         seen: Callable[[TickBatch], None] = lambda _batch: None,
+        timed: bool = True,
         row: int = 0,
         time_ns: int = 0,
     ) -> None:
@@ -187,6 +190,7 @@ class Turns:
         self._pace = pace
         self._taken = taken
         self._seen = seen
+        self._timed = timed
         self._second = time_ns // SECOND
         self.lock = asyncio.Lock()
         self.stopping = False
@@ -208,7 +212,7 @@ class Turns:
 
     async def _turn(self, batch: TickBatch) -> None:
         line, quiet = self._line, self._line.quiet
-        if batch.time_ns // SECOND > self._second:
+        if self._timed and batch.time_ns // SECOND > self._second:
             self._second = batch.time_ns // SECOND
             line.route(Timer(self._second * SECOND))
             await quiet.wait()

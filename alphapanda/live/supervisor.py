@@ -16,6 +16,8 @@ from msgspec import Struct
 from alphapanda.errors import Fatal
 from alphapanda.live.line import Gauge
 
+monitoring = logger.bind(channel="monitoring")
+
 
 class Supervision(Struct, frozen=True):
     """At most `restarts` within `within_s` seconds, each after a jittered, doubling pause."""
@@ -25,6 +27,8 @@ class Supervision(Struct, frozen=True):
     pause_s: float = 0.1
     longest_pause_s: float = 30.0
     may_end: bool = False
+    by_hand: bool = False
+    """The operator may restart it alone: nothing else depends on its state."""
 
 
 class GaveUp(Fatal):
@@ -41,8 +45,15 @@ async def supervise(
     failures: deque[float] = deque()
     while True:
         gauge.state = "running"
+        asked = anyio.CancelScope()
+        gauge.restart = asked.cancel if policy.by_hand else None
         try:
-            await run()
+            with asked:
+                await run()
+            if asked.cancelled_caught:
+                gauge.restarts += 1
+                monitoring.info("{} is started anew, as the operator asked", name)
+                continue
         except Fatal:
             gauge.state = "failed"
             raise
@@ -60,8 +71,10 @@ async def supervise(
         _within_budget(name, problem, policy, failures)
         gauge.restarts += 1
         pause = _pause(policy, len(failures))
-        logger.warning("{} failed ({}), restart {} in {:.1f} s", name, problem, gauge.restarts, pause)
-        await anyio.sleep(pause)
+        monitoring.warning("{} failed ({}), restart {} in {:.1f} s", name, problem, gauge.restarts, pause)
+        with anyio.CancelScope() as waiting:
+            gauge.restart = waiting.cancel if policy.by_hand else None
+            await anyio.sleep(pause)
 
 
 def _within_budget(name: str, problem: str, policy: Supervision, failures: deque[float]) -> None:

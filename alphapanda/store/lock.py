@@ -54,7 +54,7 @@ def holder(store: Path) -> int | None:
     """The process id of the daemon that has the store, None when nobody has."""
     try:
         descriptor = os.open(lock_path(store), os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except PermissionError as error:
         raise Fatal(f"store {store} belongs to another user; run this as the daemon's user") from error

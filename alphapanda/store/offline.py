@@ -7,11 +7,23 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import date, datetime, timedelta
 from pathlib import Path
+from typing import NamedTuple
 
 from alphapanda.core.portfolio import Standing
 from alphapanda.errors import CannotStart, Fatal
-from alphapanda.events import Balance, Halt, Instrument, Money, Position, Resume
-from alphapanda.rows import Row
+from alphapanda.events import (
+    Approved,
+    Balance,
+    Halt,
+    Instrument,
+    Money,
+    Position,
+    Refused,
+    Resume,
+    StrategyPaused,
+    StrategyResumed,
+)
+from alphapanda.rows import Row, asked_row, verdict_row
 from alphapanda.store import journal, lock, schema
 from alphapanda.times import IST, to_ns
 
@@ -94,6 +106,43 @@ def _day(day: date) -> tuple[int, int]:
     return to_ns(start), to_ns(start + timedelta(days=1)) - 1
 
 
+class Told(NamedTuple):
+    """What became of a signal: as it was asked; and by broker the verdict, the order and its trades."""
+
+    signal: Row
+    verdicts: list[tuple[Row, Row | None, list[Row]]]
+
+
+def told_of(path: Path, signal_id: str) -> Told | None:
+    """From the journal, which has the whole signal; None when it has no such signal."""
+    last: dict[str, Approved | Refused] = {}
+    with reading(path) as connection:
+        connection.row_factory = sqlite3.Row
+        found = connection.execute(
+            "SELECT kind, body FROM journal"
+            " WHERE kind IN ('Approved', 'Refused') AND instr(body, ?) ORDER BY seq",
+            (f'"signal_id":"{signal_id}"',),
+        )
+        for row in found:
+            event: Approved | Refused = journal.event_of(row["kind"], row["body"])
+            if event.signal.signal_id == signal_id:
+                last[event.order.broker if isinstance(event, Approved) else event.broker] = event
+        verdicts = [_told(connection, event) for event in last.values()]
+    for event in last.values():
+        instrument = event.order.instrument if isinstance(event, Approved) else event.instrument
+        return Told(asked_row(event.signal, instrument), verdicts)
+    return None
+
+
+def _told(connection: sqlite3.Connection, event: Approved | Refused) -> tuple[Row, Row | None, list[Row]]:
+    if isinstance(event, Refused):
+        return verdict_row(event), None, []
+    wanted = (event.order.order_id,)
+    order = connection.execute("SELECT * FROM orders WHERE order_id = ?", wanted).fetchone()
+    trades = connection.execute("SELECT * FROM trades WHERE order_id = ? ORDER BY rowid", wanted)
+    return verdict_row(event), dict(order) if order else None, [dict(trade) for trade in trades]
+
+
 def standings(path: Path) -> list[Standing]:
     """Every broker's figures, from what the last commit says."""
     with reading(path) as connection:
@@ -140,9 +189,26 @@ def kill_switch(path: Path) -> Row:
     return dict(row) if row else {"is_on": 0, "reason": "", "by_whom": "", "since_ns": 0}
 
 
+def strategies(path: Path) -> dict[str, Row]:
+    """strategy_id -> {state, reason, since_ns} of those that the operator or a failure ever stopped."""
+    with reading(path) as connection:
+        connection.row_factory = sqlite3.Row
+        if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'strategies'").fetchone():
+            return {}  # a store that no daemon of this version has opened yet
+        return {row["strategy_id"]: dict(row) for row in connection.execute("SELECT * FROM strategies")}
+
+
+def change_strategy(path: Path, event: StrategyPaused | StrategyResumed) -> None:
+    """Pause or resume for a daemon that is not running. Raises CannotStart when one is."""
+    _write(path, event)
+
+
 def switch(path: Path, *, on: bool, reason: str, by: str) -> None:
     """Flip the kill switch of a daemon that is not running. Raises CannotStart when one is."""
-    event = (Halt if on else Resume)(reason, by, time.time_ns())
+    _write(path, (Halt if on else Resume)(reason, by, time.time_ns()))
+
+
+def _write(path: Path, event: object) -> None:
     with lock.hold(path, as_daemon=False):
         try:
             with closing(sqlite3.connect(path, isolation_level=None)) as connection:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from alphapanda.core.runner import PAUSED, QUARANTINED, RUNNING
 from alphapanda.events import (
     AccountOpened,
     Approved,
@@ -17,6 +18,9 @@ from alphapanda.events import (
     Refused,
     Resume,
     RowTaken,
+    StrategyFailed,
+    StrategyPaused,
+    StrategyResumed,
 )
 from alphapanda.rows import balance_row, order_row, position_row, signal_row, text, trade_row
 
@@ -76,6 +80,18 @@ def _switch(*, is_on: bool, reason: str, by: str, time_ns: int) -> list[Statemen
     return [_upsert("kill_switch", row, ("id",))]
 
 
+def _stands(strategy_id: str, state: str, reason: str, time_ns: int) -> list[Statement]:
+    row = {"strategy_id": strategy_id, "state": state, "reason": reason, "since_ns": time_ns}
+    sql, values = _upsert("strategies", row, ("strategy_id",))
+    if state == PAUSED:  # one that is quarantined stays so
+        sql += f" WHERE strategies.state <> '{QUARANTINED}'"
+    return [(sql, values)]
+
+
+def _by(event: StrategyPaused | StrategyResumed) -> str:
+    return f"{event.reason} (by {event.by})" if event.reason else f"by {event.by}"
+
+
 def _marked(event: Marked, _at_ns: int) -> list[Statement]:
     """Last prices of what is held, for a daemon that is asked while it is stopped."""
     return [_upsert("positions", position_row(position), POSITION_KEY) for position in event.positions]
@@ -98,5 +114,8 @@ PROJECTION: dict[type, Callable[[Any, int], list[Statement]]] = {
     RowTaken: _taken,
     Halt: lambda e, _: _switch(is_on=True, reason=e.reason, by=e.by, time_ns=e.time_ns),
     Resume: lambda e, _: _switch(is_on=False, reason=e.reason, by=e.by, time_ns=e.time_ns),
+    StrategyPaused: lambda e, _: _stands(e.strategy_id, PAUSED, _by(e), e.time_ns),
+    StrategyResumed: lambda e, _: _stands(e.strategy_id, RUNNING, _by(e), e.time_ns),
+    StrategyFailed: lambda e, at_ns: _stands(e.strategy_id, QUARANTINED, e.error, at_ns),
 }
 """Every event the journal keeps, and its statements. What is not here is not journaled."""

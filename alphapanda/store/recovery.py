@@ -5,6 +5,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from alphapanda.core.runner import PAUSED, QUARANTINED, RUNNING
 from alphapanda.events import (
     AccountOpened,
     Approved,
@@ -20,6 +21,9 @@ from alphapanda.events import (
     Refused,
     Resume,
     RowTaken,
+    StrategyFailed,
+    StrategyPaused,
+    StrategyResumed,
 )
 from alphapanda.pipeline import Saved
 
@@ -28,14 +32,16 @@ class Recovered(Struct, frozen=True, kw_only=True):
     """What a start needs to know.
 
     `taken` is the last row walked of each finite feed, `blind` what that was at the last resume: rows up to
-    it are not shown again, because strategies start with empty windows after a kill switch. `clock` is the
-    time each feed had come to, timers included.
+    it are not shown again, because strategies start with empty windows after a kill switch. `renewed` is the
+    same for each strategy that was quarantined and resumed. `clock` is the time each feed had come to,
+    timers included.
     """
 
     saved: Saved
     starting_cash: dict[str, Money]
     taken: dict[str, int]
     blind: dict[str, int]
+    renewed: dict[str, dict[str, int]]
     clock: dict[str, int]
     halt: Halt | None
     empty: bool
@@ -58,6 +64,8 @@ class Fold:
         self.sequence = 0
         self.blind: dict[str, int] = {}
         self.halt: Halt | None = None
+        self.stood_down: dict[str, str] = {}
+        self.renewed: dict[str, dict[str, int]] = {}
         self.events = 0
 
     def add(self, event: object) -> None:
@@ -85,6 +93,13 @@ class Fold:
             case RowTaken(feed, row, time_ns):
                 self.taken[feed] = row
                 self.clock[feed] = time_ns
+            case StrategyPaused(strategy_id):
+                self.stood_down.setdefault(strategy_id, PAUSED)
+            case StrategyFailed(strategy_id):
+                self.stood_down[strategy_id] = QUARANTINED
+            case StrategyResumed(strategy_id):
+                if self.stood_down.pop(strategy_id, RUNNING) == QUARANTINED:
+                    self.renewed[strategy_id] = dict(self.taken)
             case Halt():
                 self.halt = event
             case Resume():
@@ -103,10 +118,12 @@ class Fold:
                 signals_made=self.signals_made,
                 sequence=self.sequence,
                 halted=self.halt is not None,
+                stood_down=self.stood_down,
             ),
             starting_cash=self.starting_cash,
             taken=self.taken,
             blind=self.blind,
+            renewed=self.renewed,
             clock=self.clock,
             halt=self.halt,
             empty=self.events == 0,

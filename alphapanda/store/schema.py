@@ -112,7 +112,16 @@ CREATE TABLE progress (
 ) STRICT;
 """
 
-MIGRATIONS = (VERSION_1,)
+VERSION_2 = """
+CREATE TABLE strategies (
+    strategy_id TEXT PRIMARY KEY,
+    state TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    since_ns INTEGER NOT NULL
+) STRICT;
+"""
+
+MIGRATIONS = (VERSION_1, VERSION_2)
 PROJECTIONS = (
     "trades",
     "orders",
@@ -122,6 +131,7 @@ PROJECTIONS = (
     "signals",
     "kill_switch",
     "progress",
+    "strategies",
 )
 
 

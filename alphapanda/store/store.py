@@ -10,6 +10,7 @@ import asyncio
 import secrets
 import sqlite3
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Self
 
@@ -25,6 +26,8 @@ LINGER_S = 0.01
 """How long an event that nobody waits for may wait for company before it is committed."""
 PROGRESS_S = 1.0
 """How often the last row walked is written down when nothing else is."""
+FOLDED_ROWS = 1_000
+"""How often a long recovery says that it gets on."""
 ALPHABET = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 
 
@@ -35,8 +38,10 @@ class StoreFailed(Fatal):
 class Store:
     """Use `async with Store(path)`, run `run` as a task, `tap` events, `commit` to be sure."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, recovering: Callable[[], None] = lambda: None) -> None:
+        """`recovering` is called from the connection's thread while the journal is folded."""
         self.path = path
+        self._recovering = recovering
         self.recovered: Recovered
         self.tag_seed = ""
         self.commits = 0
@@ -89,9 +94,20 @@ class Store:
     def _prepare(self) -> None:
         connection: sqlite3.Connection = self._database._conn  # type: ignore[union-attr]  # noqa: SLF001
         schema.prepare(connection, str(self.path))
-        self.recovered = fold(event for _, event in journal.read(connection))
+        self.recovered = fold(self._folded(connection))
         self._journal = journal.Journal(connection)
         self.tag_seed = _tag_seed(connection)
+
+    def _folded(self, connection: sqlite3.Connection) -> Iterator[object]:
+        for number, (_, event) in enumerate(journal.read(connection)):
+            if number % FOLDED_ROWS == 0:
+                self._recovering()
+            yield event
+
+    @property
+    def busy(self) -> bool:
+        """Something waits to be written, or is being written."""
+        return bool(self._pending or self._writing)
 
     def open_accounts(self, starting_cash: dict[str, Money]) -> dict[str, Money]:
         """Give each new broker its opening entry; what the ledger already says wins over the settings."""

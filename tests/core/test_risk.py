@@ -24,7 +24,13 @@ from hypothesis import strategies as st
 
 from alphapanda.core.calendar import in_regular_session
 from alphapanda.core.risk import RiskManager
-from alphapanda.core.rules import RULES, DuplicateSignal, MaximumOrderQuantity, MaximumPositionQuantity
+from alphapanda.core.rules import (
+    RULES,
+    DuplicateSignal,
+    MaximumOrderQuantity,
+    MaximumPositionQuantity,
+    OrdersPerDay,
+)
 from alphapanda.events import (
     Approved,
     Book,
@@ -377,3 +383,76 @@ def test_any_inbox_is_answered_and_the_same_inbox_gives_the_same_outbox(events):
             if isinstance(answer, Approved):
                 assert 0 < answer.order.quantity <= event.quantity
                 assert answer.order.reference_price > 0
+
+
+def by_hand(side=SELL, quantity=10, **fields):
+    """The operator's close, as the runner sends it: without a price decided upon."""
+    return {
+        "position_effect": CLOSE,
+        "by": "uid 7",
+        "last_price": 0.0,
+        "quantity": quantity,
+        "side": side,
+    } | fields
+
+
+def close_by_hand(risk, **fields):
+    wanted = by_hand(**fields)
+    return decide(risk, wanted.pop("side"), wanted.pop("quantity"), **wanted)
+
+
+def strict(**found):
+    """Every rule at its narrowest."""
+    narrow = [MaximumOrderQuantity(1), MaximumPositionQuantity(1), OrdersPerDay(1), DuplicateSignal(1000)]
+    return manager(*narrow, books={"paper": book(momentum_1=10)}, **found)
+
+
+def test_the_operators_close_passes_the_kill_switch_and_every_limit():
+    risk = strict(halted=True)
+    assert decide(risk, SELL, 10, position_effect=CLOSE).rule == "kill_switch"
+    made = close_by_hand(risk)
+    assert isinstance(made, Approved)
+    assert (made.order.quantity, made.order.by, made.order.position_effect) == (10, "uid 7", CLOSE)
+    assert made.order.reference_price == 100
+    assert close_by_hand(risk, signal_id="S000002").verdict == "nothing_to_close"
+
+
+def test_the_operators_close_passes_where_the_strategys_own_is_throttled():
+    risk = strict()
+    assert isinstance(decide(risk, SELL, 3, position_effect=CLOSE), Approved)
+    assert decide(risk, SELL, 3, position_effect=CLOSE).rule == OrdersPerDay.code
+    made = close_by_hand(risk)
+    assert (type(made), made.order.quantity) == (Approved, 7)
+
+
+def test_a_signature_opens_nothing():
+    risk = strict(halted=True)
+    assert close_by_hand(risk, position_effect=OPEN).rule == "kill_switch"
+    risk.on(Resume("", "", 0))
+    assert close_by_hand(risk, position_effect=OPEN).rule == MaximumOrderQuantity.code
+
+
+def test_the_operators_close_waits_for_the_market_and_for_a_price():
+    held = {"paper": book(momentum_1=10)}
+    closed = manager(books=held, may_trade=lambda _: False)
+    assert close_by_hand(closed).rule == "market_closed"
+    assert close_by_hand(manager(books=held, price=None)).rule == "no_price"
+
+
+@given(
+    st.integers(-20, 20),
+    st.lists(st.tuples(st.sampled_from([BUY, SELL]), st.integers(1, 30)), max_size=8),
+    st.booleans(),
+)
+def test_the_operators_closes_never_reach_beyond_the_position(held, asked, halted):
+    risk = manager(books={"paper": book(momentum_1=held)}, halted=halted)
+    answers = [
+        close_by_hand(risk, side=side, quantity=quantity, signal_id=f"S{number:06d}")
+        for number, (side, quantity) in enumerate(asked)
+    ]
+    left = held
+    for answer in answers:
+        if isinstance(answer, Approved):
+            left += answer.order.signed_pending
+    assert abs(left) <= abs(held)
+    assert left * held >= 0

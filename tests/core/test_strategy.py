@@ -25,7 +25,8 @@ from hypothesis import strategies as st
 from msgspec import Struct, ValidationError
 from msgspec.structs import replace
 
-from alphapanda.core.strategy import MAX_UNANSWERED, Strategy, StrategyFailed, StrategyRunner
+from alphapanda.core.runner import MAX_UNANSWERED, StrategyRunner
+from alphapanda.core.strategy import Strategy
 from alphapanda.events import (
     Halt,
     Instrument,
@@ -37,6 +38,7 @@ from alphapanda.events import (
     OrderUpdated,
     Refused,
     Resume,
+    StrategyFailed,
     Timer,
     TradingSignal,
     Verdict,

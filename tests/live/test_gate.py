@@ -1,7 +1,7 @@
 """The flag that is read right before a byte leaves."""
 
 import pytest
-from builders import TEN_NS, order
+from builders import CLOSE, OPEN, TEN_NS, order
 
 from alphapanda.live.gate import Gate
 
@@ -63,3 +63,15 @@ def test_an_error_of_the_broker_is_not_hidden():
 
     with pytest.raises(ConnectionError):
         gate().send(order(), Broken())
+
+
+def test_the_operators_closing_order_passes_the_kill_switch_and_no_other_does():
+    made, broker = gate(), Taker()
+    made.kill("news", "uid 7", TEN_NS)
+    by_hand = order(position_effect=CLOSE, by="uid 7")
+    assert made.send(by_hand, broker) is True
+    for other in (order(position_effect=CLOSE), order(position_effect=OPEN, by="uid 7")):
+        assert made.send(other, broker) is False
+    made.ready = False
+    assert made.send(by_hand, broker) is False
+    assert broker.placed == [by_hand]

@@ -3,13 +3,14 @@
 import asyncio
 
 import pytest
-from builders import TEN_NS, batch, fill, order, report, signal, tick
+from builders import INFY, SELL, TEN_NS, batch, fill, order, report, signal, tick
 from sessions import laid, refused, until
 
 from alphapanda.events import (
     Approved,
     Booked,
     CancelOrder,
+    ClosePosition,
     Halt,
     Marked,
     OrderClosed,
@@ -22,6 +23,8 @@ from alphapanda.events import (
     Report,
     Resume,
     Snapshot,
+    StrategyPaused,
+    StrategyResumed,
     TickBatch,
     Timer,
     TradingSignal,
@@ -45,6 +48,17 @@ EXAMPLES = {
     Snapshot: Snapshot({}),
     Halt: Halt("a reason", "uid 0", TEN_NS),
     Resume: Resume("a reason", "uid 0", TEN_NS),
+    ClosePosition: ClosePosition(
+        broker="paper",
+        strategy_id="momentum_1",
+        instrument_token=INFY.instrument_token,
+        transaction_type=SELL,
+        quantity=1,
+        by="uid 0",
+        time_ns=TEN_NS,
+    ),
+    StrategyPaused: StrategyPaused("momentum_1", "uid 0", TEN_NS),
+    StrategyResumed: StrategyResumed("momentum_1", "uid 0", TEN_NS),
 }
 OFF_THE_LINE = (PlaceOrder(order()), CancelOrder(order()), Marked((), TEN_NS), Booked(None, None, None, None))
 

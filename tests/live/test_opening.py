@@ -7,6 +7,7 @@ from contextlib import closing, contextmanager
 import pytest
 from builders import BUY, fill, order
 from loguru import logger
+from msgspec.structs import replace
 from running import strategy, write_config, write_ticks, zigzag
 from sessions import CASH
 
@@ -32,6 +33,7 @@ from alphapanda.live.options import Options
 from alphapanda.store import Store, journal, schema
 from alphapanda.venues.instruments import InstrumentBook
 from alphapanda.venues.replay import DataSet
+from alphapanda.venues.simulated import BUILT_IN
 
 INFY = InstrumentBook().by_key("NSE:INFY")
 UNCALENDARED = Options(calendar=False)
@@ -201,7 +203,7 @@ def test_from_start_needs_an_empty_store(folder):
 @pytest.mark.parametrize(
     ("sections", "line"),
     [
-        ({"feed": {"source": "simulated"}}, "feed.source: the simulated feed is not available yet"),
+        ({"feed": {"source": "zerodha"}}, "feed.source: the zerodha feed is not available yet; use --feed"),
         ({"feed": {"source": "replay"}}, "feed.replay.paths is empty"),
         ({"feed": {"source": "replay", "replay": {"paths": ["nowhere"]}}}, "nowhere"),
         (
@@ -236,6 +238,60 @@ def test_a_start_that_is_refused_says_why_and_leaves_nothing_in_the_journal(fold
     assert read(folder) == []
 
 
+SIMULATED = {"source": "simulated"}
+
+
+def listed(line):
+    """Every name that the session has, by its key."""
+    return {instrument.key: instrument for row in line.rows for instrument in row.listed}
+
+
+def test_a_simulated_session_has_the_well_known_names_and_what_enabled_strategies_name(folder):
+    idle = strategy("idle", instruments=["NSE:ASLEEP"], enabled=False)
+    with opened(folder, feed=SIMULATED, strategies=[strategy(instruments=["NSE:OWN"]), idle]) as line:
+        found = listed(line)
+        assert set(found) == {*BUILT_IN, "NSE:OWN"}
+        assert found["NSE:INFY"] == Instrument(408065, "NSE", "INFY", Money("0.10"))
+        assert line.cores.strategy.hosted["momentum_1"].strategy.instruments == (
+            found["NSE:OWN"].instrument_token,
+        )
+
+
+def test_a_simulated_session_has_the_names_that_were_asked_for_and_what_strategies_name(folder):
+    asked = SIMULATED | {"simulated": {"instruments": ["NSE:TCS", "BSE:TCS"]}}
+    with opened(folder, feed=asked, strategies=[strategy(instruments=["NSE:ITC"])]) as line:
+        assert set(listed(line)) == {"NSE:TCS", "BSE:TCS", "NSE:ITC"}
+
+
+def test_a_simulated_session_goes_on_where_it_stopped_and_another_seed_does_not(folder):
+    def settings(seed):
+        return SIMULATED | {"simulated": {"seed": seed, "instruments": ["NSE:INFY"]}}
+
+    with opened(folder, feed=settings(5)) as line:
+        third = [next(line.rows) for _ in range(3)][2]
+        walked = line.feed.identity
+    write(folder, RowTaken(walked, third.row, third.time_ns))
+    with opened(folder, feed=settings(5)) as line:
+        assert (line.taken, line.clock_ns) == (3, third.time_ns)
+        assert next(line.rows).row == 4
+    with opened(folder, feed=settings(6)) as line:
+        assert line.taken == 0
+        assert next(line.rows).row == 1
+
+
+def test_what_was_traded_keeps_its_token_in_a_simulated_session(folder):
+    write(folder, *history(OrderStatus.OPEN))
+    assert INFY.instrument_token != 408065
+    with opened(folder, feed=SIMULATED) as line:
+        assert listed(line)["NSE:INFY"] == replace(INFY, tick_size=Money("0.10"))
+
+
+def test_two_names_with_one_token_stop_a_simulated_session(folder):
+    traded = order(BUY, 1, instrument=Instrument(408065, "NSE", "OTHER"))
+    write(folder, AccountOpened("paper", CASH), OrderOpened(traded))
+    assert "NSE:OTHER and NSE:INFY have the same instrument token 408065" in refusal(folder, feed=SIMULATED)
+
+
 def test_rows_taken_before_warm_the_strategies_up_and_make_no_signal(folder):
     write(folder, AccountOpened("paper", CASH), RowTaken(identity(folder), 4, 0))
     with opened(folder) as line:
@@ -243,7 +299,7 @@ def test_rows_taken_before_warm_the_strategies_up_and_make_no_signal(folder):
         assert window(line) == [100.0, 102.0]
         assert line.cores.strategy._made == 0
         assert line.cores.strategy.hosted["momentum_1"].signals == 0
-        assert line.cores.risk._marks[INFY.instrument_token].price == 102.0
+        assert line.cores.risk._prices[INFY.instrument_token] == 102.0
         assert rows_left(line) == [5, 6]
     assert len(read(folder)) == 2
 
@@ -342,7 +398,7 @@ def test_a_halted_start_shows_the_strategies_nothing_but_knows_the_prices(folder
         assert line.halt == halt
         assert window(line) == []
         assert line.cores.risk.halted
-        assert line.cores.risk._marks[INFY.instrument_token].price == 102.0
+        assert line.cores.risk._prices[INFY.instrument_token] == 102.0
         assert line.cores.portfolio._last == {INFY.instrument_token: 102.0}
         assert rows_left(line) == [5, 6]
 

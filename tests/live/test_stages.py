@@ -7,7 +7,7 @@ from time import monotonic
 
 import msgspec
 import pytest
-from builders import BUY, INFY, SECOND, TEN_NS, batch, order, report, signal, tick
+from builders import BUY, CLOSE, INFY, SECOND, SELL, TEN_NS, batch, order, report, signal, tick
 from hypothesis import given, settings
 from sessions import CASH, laid, momentum, plan, prices, rows, session, until
 
@@ -610,7 +610,7 @@ def test_a_live_feed_is_folded_under_load_and_never_waits():
             await one.line.quiet.wait()
             for stage in (Stage.RISK, Stage.PORTFOLIO, Stage.STRATEGY):
                 assert one.line.inboxes[stage].folded == 1000 - 8 - 1
-            assert one.cores.risk._marks[INFY.instrument_token].price == 101.0
+            assert one.cores.risk._prices[INFY.instrument_token] == 101.0
             assert one.line.gauges[Stage.FEED].processed == 1000
             task.cancel()
             await asyncio.wait([task])
@@ -648,3 +648,43 @@ def test_momentum_trades_on_the_live_line():
             assert [booked.position.quantity for booked in of(Booked, one.said)] == [3, 0]
 
     run(main)
+
+
+@pytest.mark.parametrize("by", ["uid 7", ""], ids=["the operator's", "a strategy's"])
+def test_only_the_operators_closing_order_leaves_while_killed(by):
+    witness = Witness(None)
+
+    async def main():
+        async with laid(unlimited(Eager()), broker=witness) as one:
+            one.gate.kill("news", "uid 7", TEN_NS)
+            closing_order = order(SELL, 4, position_effect=CLOSE, by=by)
+            approved = Approved(closing_order, signal(SELL, 4, position_effect=CLOSE, by=by))
+            one.line.inboxes[Stage.EXECUTION].put_bounded(approved)
+            await one.line.quiet.wait()
+            assert len(of(Refused, one.said)) == (0 if by else 1)
+
+    run(main)
+    assert [placed.quantity for placed in witness.placed] == ([4] if by else [])
+
+
+def test_an_operators_close_that_is_killed_while_its_intent_is_committed_leaves_all_the_same():
+    witness, committing = Witness(None), []
+
+    async def main():
+        async def commit():
+            committing.append(True)
+            one.gate.kill("news", "uid 7", TEN_NS)
+
+        async with laid(unlimited(Eager()), broker=witness, commit=commit) as one:
+            for number, by in ((1, "uid 7"), (2, "")):
+                made = order(SELL, 4, number, position_effect=CLOSE, by=by)
+                one.line.inboxes[Stage.EXECUTION].put_bounded(Approved(made, signal(SELL, 4, by=by)))
+            await one.line.quiet.wait()
+            assert [one.cores.execution.order(f"O00000{number}").status for number in (1, 2)] == [
+                "OPEN",
+                "WITHHELD",
+            ]
+
+    run(main)
+    assert committing == [True]
+    assert [placed.by for placed in witness.placed] == ["uid 7"]

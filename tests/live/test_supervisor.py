@@ -154,3 +154,38 @@ def test_cancelling_is_no_failure():
         assert gauge.restarts == 0
 
     asyncio.run(main(), debug=True)
+
+
+def by_hand(task, gauge, *asks):
+    """The task, supervised; each of `asks` is awaited in turn, once the one before is true."""
+
+    async def main():
+        policy = Supervision(restarts=3, within_s=60, pause_s=1000, longest_pause_s=1000, by_hand=True)
+        watched = asyncio.create_task(supervise("pulse", task.run, policy, gauge))
+        for fact in asks:
+            await until(fact)
+            gauge.restart()
+        await until(lambda: task.starts == len(asks) + 1 and gauge.state == "running")
+        watched.cancel()
+        await asyncio.wait([watched])
+        assert watched.cancelled()
+
+    asyncio.run(main(), debug=True)
+
+
+def test_a_task_is_started_anew_when_it_is_asked_for_and_no_budget_is_spent():
+    task, gauge = Failing(0), Gauge()
+    by_hand(task, gauge, *(lambda n=n: task.starts == n and gauge.state == "running" for n in range(1, 7)))
+    assert gauge.restarts == 6
+
+
+def test_a_restart_does_not_wait_for_the_pause_after_a_failure():
+    task, gauge = Failing(1), Gauge()
+    by_hand(task, gauge, lambda: gauge.state == "failed" and gauge.restarts == 1)
+    assert gauge.restarts == 1
+
+
+def test_a_task_that_others_depend_on_is_not_restarted_by_hand():
+    gauge = Gauge()
+    supervised(Failing(0), QUICK, gauge)
+    assert gauge.restart is None

@@ -27,6 +27,9 @@ from alphapanda.events import (
     Refused,
     Resume,
     RowTaken,
+    StrategyFailed,
+    StrategyPaused,
+    StrategyResumed,
 )
 from alphapanda.store import journal, schema
 from alphapanda.store.projections import PROJECTION
@@ -62,6 +65,9 @@ EXAMPLES = {
         RowTaken("a feed", 41, TEN_NS),
         Halt("a reason", "uid 0", TEN_NS),
         Resume("a reason", "uid 0", TEN_NS),
+        StrategyPaused("momentum_1", "uid 0", TEN_NS),
+        StrategyResumed("momentum_1", "uid 0", TEN_NS),
+        StrategyFailed("momentum_1", "ValueError: “₹”", TEN_NS),
     )
 }
 

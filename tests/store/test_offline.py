@@ -8,19 +8,25 @@ from contextlib import closing
 from datetime import date
 
 import pytest
-from builders import INFY, SELL, TCS, TEN_NS, fill, order
+from builders import BUY, INFY, SELL, TCS, TEN_NS, fill, order, signal
 from sessions import CASH, desk, refused
 
 from alphapanda.core.portfolio import PortfolioManager, Standing
 from alphapanda.errors import CannotStart, Fatal
 from alphapanda.events import (
     AccountOpened,
+    Approved,
+    Balance,
     Booked,
     Halt,
     Money,
     OrderFilled,
     OrderOpened,
+    OrderStatus,
+    Position,
     Resume,
+    StrategyPaused,
+    StrategyResumed,
 )
 from alphapanda.store import Store, journal, lock, offline, schema
 
@@ -254,3 +260,55 @@ def test_reading_changes_nothing(path):
     with offline.reading(path) as connection, pytest.raises(sqlite3.OperationalError, match="readonly"):
         connection.execute("DELETE FROM orders")
     assert path.read_bytes() == before
+
+
+def test_pausing_a_strategy_of_a_stopped_daemon_is_journaled(path):
+    offline.change_strategy(path, StrategyPaused("momentum_1", "uid 7", 5, "results"))
+    assert offline.strategies(path) == {
+        "momentum_1": {
+            "strategy_id": "momentum_1", "state": "paused", "reason": "results (by uid 7)", "since_ns": 5
+        }
+    }  # fmt: skip
+    offline.change_strategy(path, StrategyResumed("momentum_1", "uid 8", 6))
+    assert offline.strategies(path)["momentum_1"]["state"] == "running"
+    assert [event.by for event in read(path)] == ["uid 7", "uid 8"]
+    with lock.hold(path), pytest.raises(CannotStart, match=f"pid {os.getpid()}"):
+        offline.change_strategy(path, StrategyPaused("momentum_1", "uid 7", 7))
+
+
+def test_why_finds_the_last_verdict_of_each_broker_with_its_order_and_trades(path):
+    done = order(status=OrderStatus.FILLED, filled_quantity=10, filled_value=Money(1000))
+    position = Position(
+        broker="paper", strategy_id="momentum_1", instrument=INFY, product="MIS", quantity=10,
+        average_price=Money(100), last_price=Money(100), realized_pnl=Money(0), unrealized_pnl=Money(0),
+    )  # fmt: skip
+    balance = Balance(broker="paper", starting_cash=CASH, cash=CASH)
+    write(
+        path,
+        Approved(order(), signal(BUY, 12)),
+        OrderOpened(order()),
+        Booked(done, fill(), position, balance),
+        Approved(order(sequence=2, broker="other"), signal(BUY, 12)),
+        refused("S000001", "other"),
+        refused("S000011"),
+    )
+    told = offline.told_of(path, "S000001")
+    assert (told.signal["quantity"], told.signal["position_effect"], told.signal["by"]) == (12, "OPEN", None)
+    (paper, bought, trades), (other, none, nothing) = told.verdicts
+    assert (paper["broker"], paper["verdict"], paper["rule"], paper["quantity"]) == (
+        "paper",
+        "approved",
+        None,
+        10,
+    )
+    assert (bought["order_id"], bought["status"]) == ("O000001", "FILLED")
+    assert [trade["trade_id"] for trade in trades] == ["T000001"]
+    assert (other["broker"], other["verdict"], other["rule"]) == ("other", "refused", "max_order_quantity")
+    assert (none, nothing) == (None, [])
+    assert offline.told_of(path, "S000002") is None
+    assert offline.told_of(path, "%") is None
+
+
+def test_why_asks_a_store_that_is_not_there(path):
+    assert offline.told_of(path, "S000001") is None
+    assert not path.exists()

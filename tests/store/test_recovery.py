@@ -1,6 +1,8 @@
 """What a start knows of the past: the fold of the journal is the state the cores had."""
 
 import asyncio
+import sqlite3
+from contextlib import closing
 
 import pytest
 from builders import INFY, SECOND, TEN_NS, batch, order, report, tick
@@ -21,9 +23,12 @@ from alphapanda.events import (
     ReportKind,
     Resume,
     RowTaken,
+    StrategyFailed,
+    StrategyPaused,
+    StrategyResumed,
 )
 from alphapanda.pipeline import build_cores
-from alphapanda.store import Store
+from alphapanda.store import Store, journal, schema
 from alphapanda.store.projections import PROJECTION
 from alphapanda.store.recovery import fold
 
@@ -211,3 +216,45 @@ def test_an_order_that_was_not_found_can_still_be_adopted():
     engine = TradingEngine(fold([OrderOpened(order(sequence=3)), OrderClosed(lost)]).saved.orders)
     (event,) = engine.on(report(ReportKind.ACCEPTED, lost.order_id, time_ns=TEN_NS + SECOND))
     assert event.order.status is OrderStatus.OPEN
+
+
+words = st.lists(
+    st.tuples(
+        st.sampled_from(["a", "b"]), st.sampled_from([StrategyPaused, StrategyResumed, StrategyFailed])
+    ),
+    max_size=12,
+)
+
+
+@given(words)
+def test_the_table_says_of_every_strategy_what_a_restart_finds(words):
+    said = [kind(name, "uid 7", TEN_NS) for name, kind in words]
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        schema.prepare(connection, "")
+        journal.Journal(connection).append([(number, event) for number, event in enumerate(said)])
+        stored = dict(connection.execute("SELECT strategy_id, state FROM strategies"))
+        whole = connection.execute("SELECT * FROM strategies").fetchall()
+        journal.rebuild(connection, schema.PROJECTIONS)
+        assert connection.execute("SELECT * FROM strategies").fetchall() == whole
+    assert fold(said).saved.stood_down == {name: at for name, at in stored.items() if at != "running"}
+
+
+def test_who_stands_down_is_known_and_stays_so_until_it_is_resumed():
+    paused, failed = (
+        StrategyPaused("momentum_1", "uid 7", 1),
+        StrategyFailed("momentum_1", "ValueError: no", 2),
+    )
+    resumed = StrategyResumed("momentum_1", "uid 7", 3)
+    assert fold([paused]).saved.stood_down == {"momentum_1": "paused"}
+    assert fold([failed, paused]).saved.stood_down == {"momentum_1": "quarantined"}
+    assert fold([failed, resumed]).saved.stood_down == {}
+    cores = build_cores(plan(), fold([paused]).saved)
+    assert cores.strategy.hosted["momentum_1"].state == "paused"
+    assert cores.strategy.hosted["greedy"].state == "running"
+
+
+def test_a_strategy_made_anew_is_blind_up_to_the_row_of_its_resume():
+    paused, failed = StrategyPaused("a", "uid 7", 1), StrategyFailed("b", "ValueError: no", 2)
+    both = [StrategyResumed("a", "uid 7", 3), StrategyResumed("b", "uid 7", 3)]
+    recovered = fold([paused, RowTaken("feed", 5, 1), failed, RowTaken("feed", 9, 2), *both])
+    assert recovered.renewed == {"b": {"feed": 9}}

@@ -5,9 +5,11 @@ import sqlite3
 from contextlib import closing
 
 import pytest
+from sessions import rows, session
 
 from alphapanda.errors import CannotStart
-from alphapanda.store import Store, schema
+from alphapanda.store import Store, journal, offline, schema
+from alphapanda.store.projections import PROJECTION
 
 OURS = set(schema.PROJECTIONS) | {"meta", "journal"}
 
@@ -94,7 +96,9 @@ def test_a_prepared_store_is_prepared_again_without_loss(path, prepared):
 def test_a_newer_schema_is_refused(path, prepared):
     prepared.execute("PRAGMA user_version = 99")
     prepared.close()
-    assert "schema version 99, this program knows 1; upgrade alphapanda" in refusal(path)
+    assert f"schema version 99, this program knows {len(schema.MIGRATIONS)}; upgrade alphapanda" in refusal(
+        path
+    )
 
 
 def test_a_database_of_another_program_is_refused_and_left_alone(path):
@@ -145,22 +149,65 @@ def test_a_folder_is_no_store(tmp_path):
 
 def test_migrations_go_forward_and_keep_what_is_there(path, prepared, monkeypatch):
     prepared.execute("INSERT INTO meta VALUES ('kept', 'yes')")
-    second = "CREATE TABLE notes (text TEXT NOT NULL) STRICT;"
-    monkeypatch.setattr(schema, "MIGRATIONS", (schema.VERSION_1, second))
+    further = "CREATE TABLE notes (text TEXT NOT NULL) STRICT;"
+    monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, further))
     schema.prepare(prepared, str(path))
-    assert pragma(prepared, "user_version") == 2
+    assert pragma(prepared, "user_version") == len(schema.MIGRATIONS)
     assert prepared.execute("SELECT value FROM meta").fetchall() == [("yes",)]
     assert prepared.execute("SELECT count(*) FROM notes").fetchone() == (0,)
 
 
+def first_version(path):
+    """A store as version 0.1 left it, with all that a session leaves in it."""
+    with (
+        closing(sqlite3.connect(path, isolation_level=None)) as connection,
+        pytest.MonkeyPatch.context() as old,
+    ):
+        old.setattr(schema, "MIGRATIONS", (schema.VERSION_1,))
+        schema.prepare(connection, str(path))
+        _, said = session(rows([(0, 100.0), (0, 102.05), (0, 100.0), (0, 102.05)]))
+        kept = [event for event in said if type(event) in PROJECTION]
+        journal.Journal(connection).append([(number, event) for number, event in enumerate(kept)])
+        return everything(connection)
+
+
+def everything(connection):
+    tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+    return {name: connection.execute(f"SELECT * FROM {name}").fetchall() for name in tables}
+
+
+def test_a_store_of_the_first_version_becomes_one_of_this_with_nothing_lost(path):
+    before = first_version(path)
+    assert before["trades"]
+    opened(path)
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        after = everything(connection)
+        assert pragma(connection, "user_version") == len(schema.MIGRATIONS)
+        assert {name: after[name] for name in before if name != "meta"} == {
+            name: found for name, found in before.items() if name != "meta"
+        }
+        assert after["strategies"] == []
+        journal.rebuild(connection, schema.PROJECTIONS)
+        assert everything(connection) == after
+
+
+def test_a_store_of_the_first_version_is_read_as_it_is(path):
+    first_version(path)
+    assert offline.strategies(path) == {}
+    assert offline.rows(path, "trades")
+    with closing(sqlite3.connect(path)) as connection:
+        assert pragma(connection, "user_version") == 1
+
+
 def test_a_migration_that_fails_changes_nothing(path, prepared, monkeypatch):
+    version = len(schema.MIGRATIONS)
     prepared.close()
-    monkeypatch.setattr(schema, "MIGRATIONS", (schema.VERSION_1, "CREATE TABLE notes (a); NONSENSE;"))
+    monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, "CREATE TABLE notes (a); NONSENSE;"))
     assert "cannot be opened" in refusal(path)
     monkeypatch.undo()
     opened(path)
     with closing(sqlite3.connect(path)) as connection:
-        assert pragma(connection, "user_version") == 1
+        assert pragma(connection, "user_version") == version
         assert connection.execute("SELECT name FROM sqlite_master WHERE name = 'notes'").fetchall() == []
 
 

@@ -1,0 +1,177 @@
+"""cancel-all, close, close-all: resting orders go, positions are closed by reduce-only orders."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from alphapanda.cli.completion import brokers, strategies
+from alphapanda.cli.context import context_of
+from alphapanda.cli.daemon import ask_daemon
+from alphapanda.cli.output import counted, print_json, print_table, say
+from alphapanda.errors import Fatal
+
+if TYPE_CHECKING:
+    from alphapanda.config import Settings
+
+ENDED = ("FILLED", "CANCELLED", "REJECTED", "NOT_FOUND", "WITHHELD")
+NOT_DONE = 1
+
+Row = dict[str, Any]
+Broker = Annotated[str | None, typer.Option("--broker", help="Only at this broker.", autocompletion=brokers)]
+Strategy = Annotated[
+    str | None, typer.Option("--strategy", help="Only of this strategy id.", autocompletion=strategies)
+]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask; needed where there is no terminal.")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, nothing else.")]
+
+
+def cancel_all(ctx: typer.Context, broker: Broker = None, json: Json = False) -> None:
+    """Cancel all resting orders. Positions stay.
+
+    A strategy may order again: pause it (`alphapanda strategies pause ID`) or use the kill switch first.
+    Exit code 1 when an order could not be cancelled.
+
+    Example: alphapanda cancel-all --broker paper
+    """
+    settings = context_of(ctx).load().settings
+    found = ask_daemon(settings, "cancel_all", broker=broker)
+    if json:
+        print_json(found)
+    else:
+        _print_cancelled(found["cancelled"])
+    _leave(found)
+
+
+def close(
+    ctx: typer.Context,
+    symbol: Annotated[str, typer.Argument(metavar="SYMBOL", help="INFY, or NSE:INFY.")],
+    broker: Broker = None,
+    strategy: Strategy = None,
+    yes: Yes = False,
+    json: Json = False,
+) -> None:
+    """Close the positions in one symbol.
+
+    Resting orders in it are cancelled, then each position gets a market order that can only reduce it. Works
+    while the kill switch is on. It fills at the next price; with the market closed it is refused. A strategy
+    may open again: pause it (`alphapanda strategies pause ID`) or use the kill switch first. Exit code 1 when
+    a closing order was refused.
+
+    Example: alphapanda close INFY --strategy momentum_1 --yes
+    """
+    _close(ctx, symbol, broker, strategy, yes=yes, json=json)
+
+
+def close_all(
+    ctx: typer.Context,
+    broker: Broker = None,
+    strategy: Strategy = None,
+    yes: Yes = False,
+    json: Json = False,
+) -> None:
+    """Close every position, after cancelling resting orders.
+
+    Each position gets a market order that can only reduce it. Works while the kill switch is on. They fill at
+    the next price; with the market closed they are refused. A strategy may open again: use the kill switch
+    first, or pause it. Exit code 1 when a closing order was refused.
+
+    Example: alphapanda close-all --yes
+    """
+    _close(ctx, None, broker, strategy, yes=yes, json=json)
+
+
+def _close(
+    ctx: typer.Context, symbol: str | None, broker: str | None, strategy: str | None, *, yes: bool, json: bool
+) -> None:
+    if not yes and not sys.stdin.isatty():
+        raise typer.BadParameter("there is no terminal to ask on; say --yes", param_hint="--yes")
+    settings = context_of(ctx).load().settings
+    if not yes:
+        ask_daemon(settings, "status")  # no question where there is nobody to close anything
+        _ask(_question(settings, symbol, broker, strategy))
+    found = ask_daemon(settings, "close", symbol=symbol, broker=broker, strategy_id=strategy)
+    if json:
+        print_json(found)
+    else:
+        _print_cancelled(found["cancelled"])
+        _print_closing(found["closing"])
+    _leave(found)
+
+
+def _question(settings: "Settings", symbol: str | None, broker: str | None, strategy: str | None) -> str:
+    """What is about to be closed, as the store has it."""
+    from alphapanda.store import offline
+
+    try:
+        rows = offline.rows(Path(settings.storage.path), "positions", broker=broker, strategy=strategy)
+    except (OSError, Fatal):  # a member of the control group need not be able to read the store
+        return "Close positions at the market?"
+    held = [row for row in rows if row["quantity"] and (symbol is None or _is(symbol, row))]
+    named = ", ".join(f"{row['quantity']} {row['tradingsymbol']} of {row['strategy_id']}" for row in held)
+    return f"Close {counted(len(held), 'position')}{f' ({named})' if held else ''} at the market?"
+
+
+def _is(symbol: str, row: Row) -> bool:
+    names = (row["tradingsymbol"], f"{row['exchange']}:{row['tradingsymbol']}")
+    return symbol.casefold() in [name.casefold() for name in names]
+
+
+def _ask(question: str) -> None:
+    try:
+        sure = typer.confirm(question, err=True)
+    except typer.Abort:
+        sure = False
+    if not sure:
+        typer.echo("Nothing was done.", err=True)
+        raise typer.Exit(NOT_DONE)
+
+
+def _print_cancelled(orders: list[Row]) -> None:
+    columns = ["order", "broker", "strategy", "symbol", "side", "qty", "filled", "status"]
+    print_table(
+        counted(len(orders), "resting order") + " cancelled",
+        columns,
+        [_cells(order) for order in orders],
+        numbers=("qty", "filled"),
+        whole=("order", "symbol", "side", "status"),
+        spare=("broker", "strategy"),
+    )
+
+
+def _cells(order: Row) -> list[Any]:
+    keys = ("order_id", "broker", "strategy_id", "tradingsymbol", "transaction_type", "quantity")
+    return [*(order[key] for key in keys), order["filled_quantity"], order["status"]]
+
+
+def _print_closing(closing: list[Row]) -> None:
+    columns = ["order", "broker", "strategy", "symbol", "side", "qty", "filled", "status", "verdict", "why"]
+    print_table(
+        counted(len(closing), "closing order"),
+        columns,
+        [[*_cells(row), row["verdict"], _why(row)] for row in closing],
+        numbers=("qty", "filled"),
+        whole=("order", "symbol", "side", "status", "verdict"),
+        spare=("filled", "broker", "strategy"),
+        below="why",
+    )
+    if any(row["verdict"] == "approved" for row in closing):
+        say("They fill at the next price of their instrument; see `alphapanda orders` and `positions`.")
+        say("A strategy may open again: `alphapanda strategies pause ID`, or `alphapanda kill-switch on`.")
+
+
+def _why(row: Row) -> str:
+    return f"{row['rule']}: {row['reason']}" if row["rule"] else row["reason"]
+
+
+def _leave(found: Row) -> None:
+    """Scripts must see it when something is still open."""
+    refused = [row for row in found.get("closing", ()) if row["verdict"] != "approved"]
+    resting = [row for row in found["cancelled"] if row["status"] not in ENDED]
+    if refused:
+        typer.echo(f"{counted(len(refused), 'closing order')} refused: that position stays open", err=True)
+    if resting:
+        typer.echo(f"{counted(len(resting), 'order')} may still trade: its broker has not answered", err=True)
+    if refused or resting:
+        raise typer.Exit(NOT_DONE)

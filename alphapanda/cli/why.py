@@ -1,0 +1,105 @@
+"""why: what became of one signal, at each of its brokers, from the journal."""
+
+import re
+from typing import Annotated, Any
+
+import typer
+
+from alphapanda.cli.context import store_of
+from alphapanda.cli.output import clock, print_json, print_table, rupees, say, width, wrapped
+from alphapanda.errors import Fatal
+
+ID = re.compile(r"[Ss]?0*([0-9]{1,12})")
+INDENT = "  "
+
+Row = dict[str, Any]
+
+
+def why(
+    ctx: typer.Context,
+    signal_id: Annotated[str, typer.Argument(metavar="SIGNAL_ID", help="S000012, S12 or 12.")],
+    json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout, nothing else.")] = False,
+) -> None:
+    """The verdict on a signal, its order and its trades.
+
+    At each broker: the rule with its figures, and what became of the order. Works with the daemon stopped.
+
+    Example: alphapanda why S000012
+    """
+    from alphapanda.rows import for_people
+    from alphapanda.store import offline
+
+    match = ID.fullmatch(signal_id.strip())
+    if match is None:
+        raise typer.BadParameter(
+            f"{signal_id!r} is no signal id; one is like S000012", param_hint="SIGNAL_ID"
+        )
+    wanted, store = f"S{int(match[1]):06d}", store_of(ctx)
+    told = offline.told_of(store, wanted)
+    if told is None:
+        raise Fatal(f"no signal {wanted} in {store}; `alphapanda signals --limit 20` lists the newest")
+    found = for_people(told.signal)
+    found["verdicts"] = [
+        {
+            **for_people(verdict),
+            "order": for_people(order) if order else None,
+            "trades": [for_people(trade) for trade in trades],
+        }
+        for verdict, order, trades in told.verdicts
+    ]
+    if json:
+        print_json(found)
+    else:
+        _print(found)
+
+
+def _print(found: Row) -> None:
+    asked = f"{found['transaction_type']} {found['quantity']} {found['tradingsymbol']}"
+    limit = f" at {rupees(found['price'])}" if found["price"] is not None else ""
+    kind = f"{found['position_effect']}, {found['order_type']}{limit}"
+    _say(f"{found['signal_id']} · {clock(found['at'])} · {found['strategy_id']} · {asked} ({kind})")
+    if found["last_price"] is not None:
+        _say(f"Decided upon a price of {rupees(found['last_price'])}.")
+    if found["reason"]:
+        _say(f"Reason: {found['reason']}")
+    for verdict in found["verdicts"]:
+        say("")
+        _print_verdict(verdict)
+
+
+def _print_verdict(verdict: Row) -> None:
+    order, word = verdict["order"], verdict["verdict"].replace("_", " ")
+    if verdict["rule"] is not None:
+        _say(f"{verdict['broker']}: {word} by {verdict['rule']}: {verdict['reason']}")
+        return
+    _say(f"{verdict['broker']}: {word} for {verdict['quantity']}")
+    if order is None:
+        return
+    average = f" at {rupees(order['average_price'])}" if order["average_price"] is not None else ""
+    filled = f"{order['filled_quantity']} of {order['quantity']} filled{average}"
+    reason = f" ({order['reason']})" if order["reason"] else ""
+    _say(f"Order {order['order_id']}: {order['status']}{reason}, {filled}", INDENT)
+    if verdict["trades"]:
+        print_table(
+            "Trades",
+            ["trade", "time", "qty", "price", "charges"],
+            [
+                (
+                    trade["trade_id"],
+                    clock(trade["traded_at"]),
+                    trade["quantity"],
+                    rupees(trade["price"]),
+                    rupees(trade["charges"]),
+                )
+                for trade in verdict["trades"]
+            ],
+            numbers=("qty", "price", "charges"),
+            whole=("trade", "time"),
+        )
+
+
+def _say(text: str, indent: str = "") -> None:
+    """A sentence that keeps to the terminal's width; no name or reason is an instruction to it."""
+    clean = "".join(letter if letter.isprintable() else " " for letter in text)
+    for line in wrapped(clean, width() - len(indent)):
+        say(indent + line)

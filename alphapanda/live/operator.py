@@ -1,0 +1,310 @@
+"""What a person may ask of a running daemon, one request of the control socket at a time.
+
+Whatever touches orders or strategies runs between two turns, and is written down before it is answered.
+ValueError is what the caller did wrong: it becomes the error of the reply.
+"""
+
+import os
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Protocol
+
+from loguru import logger
+
+from alphapanda.core.runner import RUNNING
+from alphapanda.events import (
+    Approved,
+    ClosePosition,
+    Instrument,
+    Order,
+    Position,
+    Refused,
+    StrategyPaused,
+    StrategyResumed,
+    TransactionType,
+    Verdict,
+)
+from alphapanda.live.line import Gauge, Line
+from alphapanda.live.opening import Opened
+from alphapanda.live.stages import Turns
+from alphapanda.live.switch import KillSwitch, clean
+from alphapanda.pipeline import Stage
+from alphapanda.store import Store
+
+audit = logger.bind(channel="audit")
+
+Request = Mapping[str, Any]
+LONGEST_NAME = 64
+
+
+class Trading(Protocol):
+    """The daemon, as far as its operator sees it. `opened` and `turns` are None until it is ready."""
+
+    line: Line
+    switch: KillSwitch
+    helpers: dict[str, Gauge]
+    opened: Opened | None
+    turns: Turns | None
+
+    @property
+    def store(self) -> Store: ...
+
+    def status(self) -> dict[str, Any]: ...
+
+    def stop(self) -> None: ...
+
+
+class Operator:
+    """`answer` is the handler of the control socket; `hear` is told of every event on the line."""
+
+    def __init__(self, daemon: Trading) -> None:
+        self._daemon = daemon
+        self._verdicts: list[Approved | Refused] = []
+        self._commands = {
+            "status": self._status,
+            "stop": self._stop,
+            "kill_switch_on": self._kill,
+            "kill_switch_off": self._rearm,
+            "strategy_pause": self._pause,
+            "strategy_resume": self._resume,
+            "cancel_all": self._cancel_all,
+            "close": self._close,
+            "stage_restart": self._restart_stage,
+        }
+
+    async def answer(self, request: Request) -> Any:
+        command = self._commands.get(str(request.get("command")))
+        if command is None:
+            raise ValueError(f"unknown command {request.get('command')!r}")
+        return await command(request)
+
+    def hear(self, event: Approved | Refused) -> None:
+        """Verdicts on what the operator asked for are part of the answer."""
+        signal = event.signal
+        if signal.by:
+            self._verdicts.append(event)
+
+    async def _status(self, _: Request) -> dict[str, Any]:
+        return self._daemon.status()
+
+    async def _stop(self, _: Request) -> dict[str, Any]:
+        self._daemon.stop()
+        return {"pid": os.getpid()}
+
+    async def _kill(self, request: Request) -> dict[str, Any]:
+        reason = str(request.get("reason") or "operator")
+        return {"kill_switch": await self._daemon.switch.on(reason, _who(request))}
+
+    async def _rearm(self, request: Request) -> dict[str, Any]:
+        if not request.get("reason"):
+            raise ValueError("kill-switch off needs a reason")
+        _, turns = self._ready()
+        return {"kill_switch": await self._daemon.switch.off(str(request["reason"]), _who(request), turns)}
+
+    def _ready(self) -> tuple[Opened, Turns]:
+        opened, turns = self._daemon.opened, self._daemon.turns
+        if opened is None or turns is None:
+            raise ValueError("the daemon is still starting; try again in a moment")
+        return opened, turns
+
+    @asynccontextmanager
+    async def _between_turns(self) -> AsyncIterator[tuple[Opened, Turns]]:
+        """Nothing is on the line, one command at a time. Once the line drains it takes no more."""
+        opened, turns = self._ready()
+        async with turns.lock:
+            if turns.stopping:
+                raise ValueError("the daemon is stopping; do this when it runs again, or while it is stopped")
+            yield opened, turns
+
+    async def _carry(self, events: Sequence[object]) -> None:
+        """Until all that they lead to is done and written down."""
+        for event in events:
+            self._daemon.line.route(event)
+        await self._daemon.line.quiet.wait()
+        await self._daemon.store.commit()
+
+    async def _pause(self, request: Request) -> dict[str, Any]:
+        """Entries stop, exits go on. One that is quarantined stays so."""
+        async with self._between_turns() as (opened, _):
+            strategy_id, was = _strategy(opened, request)
+            if was == RUNNING:
+                audit.warning("strategy {} is paused (by {})", strategy_id, _who(request))
+                await self._carry(
+                    [StrategyPaused(strategy_id, _who(request), time.time_ns(), _reason(request))]
+                )
+            return {"strategy_id": strategy_id, "was": was, "state": _strategy(opened, request)[1]}
+
+    async def _resume(self, request: Request) -> dict[str, Any]:
+        async with self._between_turns() as (opened, _):
+            strategy_id, was = _strategy(opened, request)
+            if was != RUNNING:
+                audit.warning("strategy {}, {}, is resumed (by {})", strategy_id, was, _who(request))
+                # The last row taken: one that is made anew is shown nothing up to it, after a restart too.
+                await self._daemon.store.commit()
+                await self._carry(
+                    [StrategyResumed(strategy_id, _who(request), time.time_ns(), _reason(request))]
+                )
+            return {"strategy_id": strategy_id, "was": was, "state": _strategy(opened, request)[1]}
+
+    async def _cancel_all(self, request: Request) -> dict[str, Any]:
+        async with self._between_turns() as (opened, _):
+            _look_at(opened, request)
+            resting = _resting(opened, request)
+            audit.warning("cancel-all: {} resting orders (by {})", len(resting), _who(request))
+            return {"cancelled": await self._cancel(opened, resting)}
+
+    async def _cancel(self, opened: Opened, orders: Sequence[Order]) -> list[dict[str, Any]]:
+        """The orders as they stand once the brokers have answered."""
+        for order in orders:
+            opened.brokers[order.broker].cancel(order)
+        await self._carry([])
+        return [_order(opened.cores.execution.order(order.order_id)) for order in orders]
+
+    async def _close(self, request: Request) -> dict[str, Any]:
+        """Resting orders of what is closed go first: one that fills later would open it again."""
+        async with self._between_turns() as (opened, turns):
+            if turns.ended.is_set():
+                raise ValueError("the data has ended: no price will come that could fill an order")
+            _look_at(opened, request)
+            held, resting = _held(opened, request), _resting(opened, request)
+            if request.get("symbol") and not held and not resting:
+                raise ValueError(_nothing_of(opened, request))
+            audit.warning("close: {} positions (by {})", len(held), _who(request))
+            cancelled = await self._cancel(opened, resting)
+            self._verdicts = []
+            await self._carry([_closing(position, _who(request), turns) for position in held])
+            last = {(said.signal.signal_id, _broker(said)): said for said in self._verdicts}
+            self._verdicts = []
+            return {"cancelled": cancelled, "closing": [_verdict(said, opened) for said in last.values()]}
+
+    async def _restart_stage(self, request: Request) -> dict[str, Any]:
+        name = str(request.get("stage"))
+        gauge = self._daemon.helpers.get(name)
+        if gauge is None or gauge.restart is None:
+            alone = [each for each, other in self._daemon.helpers.items() if other.restart is not None]
+            raise ValueError(_not_alone(name, known=gauge is not None, alone=alone))
+        restarts = gauge.restarts + (gauge.state == "running")
+        gauge.restart()
+        return {"stage": name, "restarts": restarts}
+
+
+def _who(request: Request) -> str:
+    return clean(str(request.get("by") or ""))[:LONGEST_NAME] or f"uid {request['uid']}"
+
+
+def _reason(request: Request) -> str:
+    return clean(str(request.get("reason") or ""))
+
+
+def _strategy(opened: Opened, request: Request) -> tuple[str, str]:
+    """Its id and its state."""
+    hosted, wanted = opened.cores.strategy.hosted, str(request.get("strategy_id"))
+    if wanted not in hosted:
+        raise ValueError(f"no strategy {wanted!r} runs here; there are: {', '.join(hosted) or 'none'}")
+    return wanted, hosted[wanted].state
+
+
+def _look_at(opened: Opened, request: Request) -> None:
+    """A misspelt filter would match nothing, and look as if there were nothing to do."""
+    broker, strategy_id = request.get("broker"), request.get("strategy_id")
+    if broker is not None and broker not in opened.brokers:
+        raise ValueError(f"no broker {broker!r} is active; there are: {', '.join(opened.brokers)}")
+    owners = {*opened.cores.strategy.hosted, *(p.strategy_id for p in opened.cores.portfolio.positions())}
+    if strategy_id is not None and strategy_id not in owners:
+        raise ValueError(f"no strategy {strategy_id!r}; there are: {', '.join(sorted(owners)) or 'none'}")
+
+
+def _wanted(request: Request, of: Order | Position) -> bool:
+    """Is it of the symbol, broker and strategy that were asked for? One that is not named is any."""
+    symbol, instrument = request.get("symbol"), of.instrument
+    return (
+        request.get("broker") in (None, of.broker)
+        and request.get("strategy_id") in (None, of.strategy_id)
+        and (not symbol or str(symbol).casefold() in _names(instrument))
+    )
+
+
+def _names(instrument: Instrument) -> tuple[str, str]:
+    return instrument.tradingsymbol.casefold(), instrument.key.casefold()
+
+
+def _held(opened: Opened, request: Request) -> list[Position]:
+    return [p for p in opened.cores.portfolio.positions() if p.quantity and _wanted(request, p)]
+
+
+def _resting(opened: Opened, request: Request) -> list[Order]:
+    return [order for order in opened.cores.execution.open_orders() if _wanted(request, order)]
+
+
+def _nothing_of(opened: Opened, request: Request) -> str:
+    symbols = sorted({p.instrument.tradingsymbol for p in opened.cores.portfolio.positions() if p.quantity})
+    where = "".join(
+        f" {word} {request[key]}"
+        for key, word in (("broker", "at"), ("strategy_id", "of"))
+        if request.get(key)
+    )
+    open_are = ", ".join(symbols) or "none"
+    return f"no open position in {request['symbol']}{where}; open positions are: {open_are}"
+
+
+def _not_alone(name: str, *, known: bool, alone: Sequence[str]) -> str:
+    can = f"; alone can: {', '.join(alone) or 'none'}"
+    if known:
+        return f"{name} cannot be restarted alone: use alphapanda restart{can}"
+    if name in {stage.value for stage in Stage}:
+        return f"{name} shares its state with the line: use alphapanda restart{can}"
+    return f"no stage {name!r}; see alphapanda stages list{can}"
+
+
+def _closing(position: Position, by: str, turns: Turns) -> ClosePosition:
+    return ClosePosition(
+        broker=position.broker,
+        strategy_id=position.strategy_id,
+        instrument_token=position.instrument.instrument_token,
+        transaction_type=TransactionType.SELL if position.quantity > 0 else TransactionType.BUY,
+        quantity=abs(position.quantity),
+        by=by,
+        time_ns=turns.time_ns,
+        row=turns.row,
+    )
+
+
+def _order(order: Order) -> dict[str, Any]:
+    return {
+        "order_id": order.order_id,
+        "broker": order.broker,
+        "strategy_id": order.strategy_id,
+        "tradingsymbol": order.instrument.tradingsymbol,
+        "transaction_type": order.transaction_type.value,
+        "quantity": order.quantity,
+        "filled_quantity": order.filled_quantity,
+        "status": order.status.value,
+    }
+
+
+def _broker(verdict: Approved | Refused) -> str:
+    return verdict.order.broker if isinstance(verdict, Approved) else verdict.broker
+
+
+def _verdict(verdict: Approved | Refused, opened: Opened) -> dict[str, Any]:
+    """What became of one closing order; an approved one as it stands at its broker now."""
+    signal = verdict.signal
+    if isinstance(verdict, Approved):
+        order = opened.cores.execution.order(verdict.order.order_id)
+        said = _order(order) | {"verdict": Verdict.APPROVED.value, "rule": None, "reason": order.reason}
+    else:
+        said = {
+            "order_id": None,
+            "broker": verdict.broker,
+            "strategy_id": signal.strategy_id,
+            "tradingsymbol": verdict.instrument.tradingsymbol if verdict.instrument else "",
+            "transaction_type": signal.transaction_type.value,
+            "quantity": verdict.quantity,
+            "filled_quantity": 0,
+            "status": None,
+            "verdict": verdict.verdict.value,
+            "rule": verdict.rule,
+            "reason": verdict.why,
+        }
+    return {"signal_id": signal.signal_id} | said
