@@ -5,7 +5,8 @@ strategies see the row, every signal gets its verdict and every approval rests a
 """
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from alphapanda.core.market import MarketSimulator
 from alphapanda.events import (
@@ -19,6 +20,9 @@ from alphapanda.events import (
 from alphapanda.pipeline import FLOW, Cores, Stage
 
 Tap = Callable[[object], None]
+Take = Callable[[Any], Sequence[object]]
+TakeRow = Callable[[TickBatch], Sequence[object]]
+"""Rows come by the million and mostly lead to nothing, so they go straight to what takes ticks."""
 SECOND = 1_000_000_000
 
 
@@ -30,31 +34,44 @@ class Backtest:
         self._markets = markets
         self._tap = tap
         self._queue: deque[object] = deque()
+        self._timed = cores.strategy.timed
         self._second = 0
-        stages = {
+        stages: dict[Stage, Take] = {
             Stage.STRATEGY: cores.strategy.on,
             Stage.RISK: cores.risk.on,
             Stage.EXECUTION: cores.execution.on,
             Stage.PORTFOLIO: cores.portfolio.on,
         }
-        self._routes: dict[type, list[Callable[[object], list[object]]]] = {}
+        rows: dict[Stage, TakeRow] = {
+            Stage.STRATEGY: cores.strategy.on_ticks,
+            Stage.RISK: cores.risk.on_ticks,
+            Stage.PORTFOLIO: cores.portfolio.on_ticks,
+        }
+        # What this shell performs itself: it crosses no edge.
+        self._routes: dict[type, list[Take]] = {PlaceOrder: [self._place], CancelOrder: [self._cancel]}
+        self._row_to_markets: list[TakeRow] = [market.on_ticks for market in markets.values()]
+        self._row_to_stages: list[TakeRow] = []
         for edge in FLOW:
-            self._routes.setdefault(edge.event, []).append(stages[edge.to])  # type: ignore[arg-type]  # lists of outputs
-        self._row = self._routes.pop(TickBatch)
+            if edge.event is TickBatch:
+                self._row_to_stages.append(rows[edge.to])
+            else:
+                self._routes.setdefault(edge.event, []).append(stages[edge.to])
 
     def start(self) -> None:
         self._cores.strategy.start()
 
     def turn(self, batch: TickBatch) -> None:
-        if batch.time_ns // SECOND > self._second:
+        if self._timed and batch.time_ns // SECOND > self._second:
             self._tick_over(batch.time_ns)
         queue = self._queue
-        for market in self._markets.values():
-            queue.extend(market.on(batch))
+        for take in self._row_to_markets:
+            if outputs := take(batch):
+                queue.extend(outputs)
         if queue:
             self._drain()
-        for on in self._row:
-            queue.extend(on(batch))
+        for take in self._row_to_stages:
+            if outputs := take(batch):
+                queue.extend(outputs)
         if queue:
             self._drain()
 
@@ -77,15 +94,13 @@ class Backtest:
         while queue:
             event = queue.popleft()
             self._tap(event)
-            if isinstance(event, PlaceOrder):
-                self._place(event)
-            elif isinstance(event, CancelOrder):
-                queue.extend(self._markets[event.order.broker].on(event))
-            for on in self._routes.get(type(event), ()):
-                queue.extend(on(event))
+            for take in self._routes.get(type(event), ()):
+                queue.extend(take(event))
 
-    def _place(self, event: PlaceOrder) -> None:
+    def _place(self, event: PlaceOrder) -> list[Report]:
         order = event.order
         sent = Report(order_id=order.order_id, kind=ReportKind.SENT, time_ns=order.created_ns)
-        self._queue.append(sent)
-        self._queue.extend(self._markets[order.broker].on(event))
+        return [sent, *self._markets[order.broker].on(event)]
+
+    def _cancel(self, event: CancelOrder) -> list[Report]:
+        return self._markets[event.order.broker].on(event)

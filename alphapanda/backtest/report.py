@@ -1,15 +1,14 @@
 """One run over price files, and what came of it: trades, orders, profit, drawdown, speed."""
 
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Iterable
 from datetime import date
 from time import perf_counter
-from typing import Any
+from typing import Any, NamedTuple
 
 from alphapanda.backtest.loop import Backtest
 from alphapanda.config import Loaded
 from alphapanda.core.money import to_paisa
 from alphapanda.core.portfolio import PortfolioManager, Standing
-from alphapanda.core.strategy import StrategyFailed
 from alphapanda.events import (
     Approved,
     Booked,
@@ -20,14 +19,15 @@ from alphapanda.events import (
     OrderOpened,
     OrderUpdated,
     Refused,
+    StrategyFailed,
     TickBatch,
 )
 from alphapanda.pipeline import build_cores
 from alphapanda.plan import market_of, plan_of, unseen
 from alphapanda.rows import Row, for_people, order_row, signal_row, trade_row
 from alphapanda.times import to_ist
+from alphapanda.venues.contract import FiniteFeed
 from alphapanda.venues.instruments import InstrumentBook
-from alphapanda.venues.replay import DataSet
 
 ZERO = Money(0)
 PROGRESS_ROWS = 5_000
@@ -145,7 +145,7 @@ class Result:
 
 def run_backtest(
     loaded: Loaded,
-    data: DataSet,
+    data: FiniteFeed,
     book: InstrumentBook,
     *,
     calendar: bool = True,
@@ -170,39 +170,38 @@ def run_backtest(
     return result
 
 
-class Walked:
+class Walked(NamedTuple):
     """How many rows were taken, and from when to when."""
 
-    def __init__(self) -> None:
-        self.rows = 0
-        self.first_ns = 0
-        self.last_ns = 0
+    rows: int
+    first_ns: int
+    last_ns: int
 
 
 def _walk(
     line: Backtest,
-    data: DataSet,
+    data: FiniteFeed,
     ledger: Ledger,
     *,
     first: date | None,
     last: date | None,
     progress: Callable[[float, int, int], Any],
 ) -> Walked:
-    walked = Walked()
     turn, on_row = line.turn, ledger.equity.on_row
+    batches: Iterable[TickBatch] = data.batches()
+    if first or last:
+        batches = (batch for batch in batches if _within(batch, first, last))
+    rows = first_ns = last_ns = 0
     line.start()
-    for batch in data.batches():
-        if (first or last) and not _within(batch, first, last):
-            continue
+    for rows, batch in enumerate(batches, 1):
         turn(batch)
         on_row(batch)
-        walked.rows += 1
-        walked.first_ns = walked.first_ns or batch.time_ns
-        walked.last_ns = batch.time_ns
-        if not walked.rows % PROGRESS_ROWS:
-            progress(data.fraction_read(), walked.rows, batch.time_ns)
-    progress(1.0, walked.rows, walked.last_ns)
-    return walked
+        last_ns = batch.time_ns
+        first_ns = first_ns or last_ns
+        if not rows % PROGRESS_ROWS:
+            progress(data.fraction_read(), rows, last_ns)
+    progress(1.0, rows, last_ns)
+    return Walked(rows, first_ns, last_ns)
 
 
 def _within(batch: TickBatch, first: date | None, last: date | None) -> bool:

@@ -1,0 +1,31 @@
+"""The benchmarks still run, on a few rows and without the peers. Their figures are not judged."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+BENCH = Path(__file__).resolve().parents[2] / "scripts" / "bench"
+
+
+def bench(*arguments):
+    done = subprocess.run(
+        [sys.executable, BENCH, *arguments], capture_output=True, text=True, timeout=240, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_the_line_is_measured_three_ways():
+    printed = bench("line", "--ticks", "4000", "--rows", "600")
+    found = re.findall(r"(?m)^(direct calls|live line|turns with the journal).* (\d[\d,]*) +(\d+) ", printed)
+    assert [name for name, _, _ in found] == ["direct calls", "live line", "turns with the journal"]
+    assert all(int(orders) > 0 for _, _, orders in found), printed
+
+
+def test_rows_in_memory_and_in_a_file_come_to_the_same_fills():
+    printed = bench("peers", "--ticks", "12000", "--rounds", "1", "--alone")
+    fills = re.findall(r"(?m)^alphapanda, ticks from (?:rows|CSV) .* (\d+) +\d+$", printed)
+    assert len(fills) == 2
+    assert fills[0] == fills[1]
+    assert int(fills[0]) > 10
