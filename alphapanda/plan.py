@@ -90,6 +90,15 @@ def _construct(settings: StrategySettings, loaded: Loaded, book: InstrumentBook)
         raise CannotStart(f"{where}: {settings.class_} cannot be made: {error}") from error
 
 
+def load_strategy(name: str, folder: Path) -> type[Strategy]:
+    """The class `strategies.dip:DipStrategy`, found as a daemon with its configuration in `folder` finds it.
+
+    It is how the test of a strategy gets hold of it, or CannotStart: a plain import may meet the installed
+    `strategies` first.
+    """
+    return _strategy_class(name, f"the strategy {name}", folder)
+
+
 def _strategy_class(name: str, where: str, folder: Path) -> type[Strategy]:
     module_name, _, class_name = name.partition(":")
     module = _module(module_name, where, folder)

@@ -8,9 +8,23 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 import alphapanda
-from alphapanda.cli import backtest, book, kill_switch, run, status, stop
+from alphapanda.cli import (
+    backtest,
+    book,
+    close,
+    demo,
+    kill_switch,
+    run,
+    service,
+    stages,
+    status,
+    stop,
+    strategies,
+    why,
+)
 from alphapanda.cli import config as config_command
 from alphapanda.cli.context import Context
+from alphapanda.cli.last_words import install, say_last, without_secrets
 from alphapanda.errors import CannotStart, NotRunning
 
 GAVE_UP, CANNOT_START, NOT_RUNNING = 1, 3, 4
@@ -20,7 +34,7 @@ UsageError: Any = typer.BadParameter.__base__
 
 app = typer.Typer(
     help="Trade Indian markets with your own strategies: paper or live, watched by risk limits.",
-    epilog="Example: alphapanda config init",
+    epilog="Example: alphapanda demo",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -54,8 +68,11 @@ def root(
     ctx.obj = Context(config=config, env=env)
 
 
+app.command("demo")(demo.demo)
 app.command("run")(run.run)
+app.command("start", context_settings=service.PASSED_ON)(service.start)
 app.command("stop")(stop.stop)
+app.command("restart", context_settings=service.PASSED_ON)(service.restart)
 app.command("status")(status.status)
 app.add_typer(kill_switch.app, name="kill-switch")
 app.command("orders")(book.orders)
@@ -63,12 +80,19 @@ app.command("trades")(book.trades)
 app.command("positions")(book.positions)
 app.command("portfolio")(book.portfolio)
 app.command("signals")(book.signals)
+app.command("why")(why.why)
+app.command("cancel-all")(close.cancel_all)
+app.command("close")(close.close)
+app.command("close-all")(close.close_all)
 app.command("backtest")(backtest.backtest)
+app.add_typer(strategies.app, name="strategies")
+app.add_typer(stages.app, name="stages")
 app.add_typer(config_command.app, name="config")
 
 
 def main() -> NoReturn:
     """Run the command; every error is one line on stderr and an exit code that systemd understands."""
+    install()
     try:
         code = app(standalone_mode=False)
     except UsageError as error:
@@ -85,6 +109,7 @@ def main() -> NoReturn:
         sys.exit(0)
     except Exception as error:
         if os.environ.get("ALPHAPANDA_TRACEBACK"):
+            install()  # typer has put its own hook in the place of ours, and that one prints everything
             raise
         _leave(error, GAVE_UP)
     sys.exit(code or 0)
@@ -92,7 +117,7 @@ def main() -> NoReturn:
 
 def _leave_with_usage(error: UsageError) -> NoReturn:
     message = error.format_message().rstrip(".")
-    if not message:  # a bare `alphapanda`: the help is the answer
+    if type(error).__name__ == "NoArgsIsHelpError":  # a bare `alphapanda` or group: the help is the answer
         error.show()
         sys.exit(error.exit_code)
     command = error.ctx.command_path if error.ctx is not None else "alphapanda"
@@ -101,6 +126,6 @@ def _leave_with_usage(error: UsageError) -> NoReturn:
 
 def _leave(error: Exception | str, code: int) -> NoReturn:
     house = isinstance(error, str) or type(error).__module__.startswith("alphapanda")
-    line = " ".join(f"{'' if house else f'{type(error).__name__}: '}{error}".split())
-    print(f"alphapanda: {line}", file=sys.stderr)  # noqa: T201 - the one line of an error
+    whole = without_secrets(f"{'' if house else f'{type(error).__name__}: '}{error}")
+    say_last(f"alphapanda: {' '.join(whole.split())}")
     sys.exit(code)

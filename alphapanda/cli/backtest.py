@@ -5,19 +5,23 @@ from typing import Annotated, Any
 
 import typer
 
+from alphapanda.cli.completion import strategies
 from alphapanda.cli.context import context_of
 from alphapanda.cli.output import DAY, clock, print_json, print_table, rupees
 from alphapanda.cli.progress import progress_bar
 from alphapanda.cli.run import Columns, Data, NoCalendar, SkipBadRows, data_overrides
 from alphapanda.errors import CannotStart, DataError
 
+Strategies = Annotated[
+    list[str] | None,
+    typer.Option("--strategy", help="Only this strategy id. May repeat.", autocompletion=strategies),
+]
+
 
 def backtest(
     ctx: typer.Context,
     data: Data = None,
-    strategy: Annotated[
-        list[str] | None, typer.Option("--strategy", help="Only this strategy id. May repeat.")
-    ] = None,
+    strategy: Strategies = None,
     first: Annotated[
         datetime | None,
         typer.Option("--from", help="First day (IST).", **DAY),
@@ -31,7 +35,9 @@ def backtest(
     skip_bad_rows: SkipBadRows = False,
     json: Annotated[bool, typer.Option("--json", help="Summary, trades and orders as one document.")] = False,
 ) -> None:
-    """Run the strategies over price files and sum up what came of it. The store is not touched.
+    """Run the strategies over price files and sum it up.
+
+    The store is not touched.
 
     Example: alphapanda backtest --data prices/ --strategy momentum_1
     """
@@ -66,7 +72,7 @@ def backtest(
             progress=bar.show,
         )
         for remark in result.remarks():
-            logger.warning("{}", remark)
+            logger.bind(channel="market_data").warning("{}", remark)
     if json:
         print_json(result.document())
     else:

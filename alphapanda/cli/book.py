@@ -2,18 +2,21 @@
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import typer
 
+from alphapanda.cli.completion import brokers, strategies
 from alphapanda.cli.context import store_of
-from alphapanda.cli.output import DAY, clock, counted, print_json, print_table, rupees
+from alphapanda.cli.output import DAY, clock, counted, print_json, print_table, profit, rupees
 
 Row = dict[str, Any]
 OFFSET = "+05:30"
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, nothing else.")]
-Broker = Annotated[str | None, typer.Option("--broker", help="Only this broker.")]
-Strategy = Annotated[str | None, typer.Option("--strategy", help="Only this strategy id.")]
+Broker = Annotated[str | None, typer.Option("--broker", help="Only this broker.", autocompletion=brokers)]
+Strategy = Annotated[
+    str | None, typer.Option("--strategy", help="Only this strategy id.", autocompletion=strategies)
+]
 Day = Annotated[datetime | None, typer.Option("--date", help="Only this day (IST).", **DAY)]
 Limit = Annotated[int | None, typer.Option("--limit", min=0, help="Only the newest so many rows.")]
 
@@ -24,69 +27,74 @@ class Column(NamedTuple):
     header: str
     key: str
     show: Callable[[Any], str] = str
-    whole: bool = False
-    number: bool = False
+    kind: Literal["text", "whole", "number", "profit", "time", "below"] = "text"
+    spare: int = 0
+    """On a terminal too narrow for all, the columns with a number here go first: 1, then 2, and so on."""
 
 
-def _quantity(header: str, key: str) -> Column:
-    return Column(header, key, str, number=True)
+def _quantity(header: str, key: str, spare: int = 0) -> Column:
+    return Column(header, key, _plain, "number", spare)
 
 
-def _money(header: str, key: str) -> Column:
-    return Column(header, key, rupees, number=True)
+def _money(header: str, key: str, spare: int = 0) -> Column:
+    return Column(header, key, rupees, "number", spare)
+
+
+def _plain(number: int) -> str:
+    return f"{number:,}" if abs(number) < 1000 else rupees(number)[:-3].replace("₹", "")
 
 
 ORDERS = (
-    Column("order", "order_id", whole=True),
-    Column(f"created {OFFSET}", "created_at", clock, whole=True),
-    Column("broker", "broker"),
-    Column("strategy", "strategy_id"),
-    Column("symbol", "tradingsymbol"),
-    Column("side", "transaction_type"),
+    Column("order", "order_id", kind="whole"),
+    Column("time", "created_at", clock, "time"),
+    Column("broker", "broker", spare=1),
+    Column("strategy", "strategy_id", spare=4),
+    Column("symbol", "tradingsymbol", kind="whole"),
+    Column("side", "transaction_type", kind="whole"),
     _quantity("qty", "quantity"),
-    _quantity("filled", "filled_quantity"),
-    _money("average", "average_price"),
-    Column("status", "status"),
+    _quantity("filled", "filled_quantity", spare=2),
+    _money("average", "average_price", spare=3),
+    Column("status", "status", kind="whole"),
 )
 TRADES = (
-    Column("trade", "trade_id", whole=True),
-    Column(f"traded {OFFSET}", "traded_at", clock, whole=True),
-    Column("broker", "broker"),
-    Column("strategy", "strategy_id"),
-    Column("symbol", "tradingsymbol"),
-    Column("side", "transaction_type"),
+    Column("trade", "trade_id", kind="whole"),
+    Column("time", "traded_at", clock, "time"),
+    Column("broker", "broker", spare=1),
+    Column("strategy", "strategy_id", spare=3),
+    Column("symbol", "tradingsymbol", kind="whole"),
+    Column("side", "transaction_type", kind="whole"),
     _quantity("qty", "quantity"),
     _money("price", "price"),
-    _money("charges", "charges"),
+    _money("charges", "charges", spare=2),
 )
 POSITIONS = (
-    Column("broker", "broker"),
-    Column("strategy", "strategy_id"),
-    Column("symbol", "tradingsymbol"),
+    Column("broker", "broker", spare=1),
+    Column("strategy", "strategy_id", spare=4),
+    Column("symbol", "tradingsymbol", kind="whole"),
     _quantity("qty", "quantity"),
-    _money("average", "average_price"),
-    _money("last", "last_price"),
-    _money("realised", "realized_pnl"),
-    _money("unrealised", "unrealized_pnl"),
-)
-PORTFOLIO = (
-    Column("broker", "broker"),
-    _money("starting cash", "starting_cash"),
-    _money("cash", "cash"),
-    _money("equity", "equity"),
-    _money("realised", "realized_pnl"),
-    _money("unrealised", "unrealized_pnl"),
-    _money("charges", "charges"),
+    _money("average", "average_price", spare=3),
+    _money("last", "last_price", spare=2),
+    Column("realised", "realized_pnl", profit, "profit"),
+    Column("unrealised", "unrealized_pnl", profit, "profit"),
 )
 SIGNALS = (
-    Column("signal", "signal_id", whole=True),
-    Column(f"at {OFFSET}", "at", clock, whole=True),
-    Column("strategy", "strategy_id"),
-    Column("symbol", "tradingsymbol"),
-    Column("side", "transaction_type"),
+    Column("signal", "signal_id", kind="whole"),
+    Column("time", "at", clock, "time"),
+    Column("broker", "broker", spare=1),
+    Column("strategy", "strategy_id", spare=2),
+    Column("symbol", "tradingsymbol", kind="whole"),
+    Column("side", "transaction_type", kind="whole"),
     _quantity("qty", "quantity"),
-    Column("verdict", "verdict"),
-    Column("why", "why"),
+    Column("verdict", "verdict", kind="whole"),
+    Column("why", "why", kind="below"),
+)
+PORTFOLIO: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
+    ("starting cash", "starting_cash", rupees),
+    ("cash", "cash", rupees),
+    ("equity", "equity", rupees),
+    ("realised", "realized_pnl", profit),
+    ("unrealised", "unrealized_pnl", profit),
+    ("charges", "charges", rupees),
 )
 
 
@@ -129,7 +137,7 @@ def positions(
     limit: Limit = None,
     json: Json = False,
 ) -> None:
-    """Positions by broker and strategy; flat ones stay in the list.
+    """Positions by broker and strategy, flat ones too.
 
     Example: alphapanda positions --broker paper
     """
@@ -139,7 +147,9 @@ def positions(
 
 
 def portfolio(ctx: typer.Context, broker: Broker = None, json: Json = False) -> None:
-    """Cash, equity, profit and charges of each broker; equity = starting cash + profits - charges.
+    """Cash, equity, profit and charges of each broker.
+
+    Equity = starting cash + realised + unrealised profit - charges.
 
     Example: alphapanda portfolio
     """
@@ -154,7 +164,7 @@ def portfolio(ctx: typer.Context, broker: Broker = None, json: Json = False) -> 
     if json:
         print_json(found)
     else:
-        _show("Portfolio", PORTFOLIO, [{"broker": name, **row} for name, row in found.items()], json)
+        _print_portfolio(found)
 
 
 def signals(
@@ -165,7 +175,7 @@ def signals(
     limit: Limit = None,
     json: Json = False,
 ) -> None:
-    """Signals and the verdict on each: approved, refused by which rule and why, dropped.
+    """Signals and the verdict on each, with rule and reason.
 
     Example: alphapanda signals --limit 10
     """
@@ -188,10 +198,34 @@ def _show(title: str, columns: tuple[Column, ...], rows: list[Row], json: bool) 
     if json:
         print_json(rows)
         return
+    spare = sorted((column for column in columns if column.spare), key=lambda column: column.spare)
+    below = [column.header for column in columns if column.kind == "below"]
+    cells = [[column.show(row[column.key]) for column in columns] for row in rows]
+    days = [_one_day(cells, index) for index, column in enumerate(columns) if column.kind == "time"]
     print_table(
-        title,
+        " · ".join([title, *filter(None, days)]),
         [column.header for column in columns],
-        [[column.show(row[column.key]) for column in columns] for row in rows],
-        numbers=[column.header for column in columns if column.number],
-        whole=[column.header for column in columns if column.whole],
+        cells,
+        numbers=[column.header for column in columns if column.kind == "number"],
+        whole=[column.header for column in columns if column.kind in ("whole", "time")],
+        spare=[column.header for column in spare],
+        profits=[column.header for column in columns if column.kind == "profit"],
+        below=below[0] if below else None,
     )
+
+
+def _one_day(cells: list[list[str]], index: int) -> str:
+    """What the title says of the times; their day, cut from the rows, when all are of one."""
+    days = {row[index].partition(" ")[0] for row in cells}
+    if len(days) != 1:
+        return OFFSET if days else ""
+    for row in cells:
+        row[index] = row[index].partition(" ")[2]
+    return f"{days.pop()} {OFFSET}"
+
+
+def _print_portfolio(found: dict[str, Row]) -> None:
+    """A line a figure, so that crores fit beside crores."""
+    names = list(found)
+    rows = [[label, *(show(found[name][key]) for name in names)] for label, key, show in PORTFOLIO]
+    print_table("Portfolio", ["", *names], rows if found else [], profits=names)

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from alphapanda.cli.context import context_of
-from alphapanda.cli.output import WIDTH, print_json, say
+from alphapanda.cli.output import print_json, print_table, say
 
-if TYPE_CHECKING:  # for the same reason
+if TYPE_CHECKING:
     from alphapanda.config import Loaded
 
 app = typer.Typer(
@@ -28,7 +28,7 @@ def init(
     *,
     force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
 ) -> None:
-    """Write a config.toml with every key, its default and what it means.
+    """Write a config.toml: every key, its default, its meaning.
 
     Example: alphapanda config init /etc/alphapanda/config.toml
     """
@@ -46,7 +46,9 @@ def init(
 
 @app.command()
 def check(ctx: typer.Context, *, as_json: Json = False) -> None:
-    """Say whether the configuration is right: keys, values, contradictions, strategy classes and parameters.
+    """Say whether the configuration is right.
+
+    Keys, values, contradictions, strategy classes and their parameters.
 
     Example: alphapanda --env production config check
     """
@@ -66,7 +68,9 @@ def check(ctx: typer.Context, *, as_json: Json = False) -> None:
 
 @app.command()
 def show(ctx: typer.Context, *, as_json: Json = False) -> None:
-    """Print every key, its value (secrets masked) and where the value came from.
+    """Print every key, its value and where that came from.
+
+    Secrets are masked.
 
     Example: alphapanda config show --json
     """
@@ -87,21 +91,9 @@ def _numbers(document: dict[str, Any]) -> Any:
 
 
 def _print_table(loaded: "Loaded") -> None:
-    from rich.box import SIMPLE_HEAD
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    console = Console()
-    if not console.is_terminal:
-        console.width = WIDTH
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    table.add_column("Key", no_wrap=True)
-    table.add_column("Value", overflow="fold")
-    table.add_column("From", overflow="fold", min_width=22)
-    for row in _lines(loaded):
-        table.add_row(*map(Text, row))  # Text: a value in [brackets] is no markup
-    console.print(table, width=min(console.width, WIDTH))
+    """An origin is named by its kind; --json has the variable or credential."""
+    rows = [(key, origin.split(" ")[0], value) for key, value, origin in _lines(loaded)]
+    print_table("Configuration", ["key", "from", "value"], rows, whole=("key", "from"), below="value")
 
 
 def _lines(loaded: "Loaded") -> Iterator[tuple[str, str, str]]:

@@ -1,5 +1,6 @@
 """What the global options say, for every command."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,10 +16,18 @@ class Context:
     config: Path | None
     env: str | None
 
-    def load(self, overrides: dict[str, Any] | None = None) -> "Loaded":
+    def load(
+        self,
+        overrides: dict[str, Any] | None = None,
+        revise: Callable[[dict[str, Any]], None] | None = None,
+    ) -> "Loaded":
         from alphapanda.config import load
+        from alphapanda.config.redaction import learn, learn_surroundings
 
-        return load(self.config, env=self.env, overrides=overrides)
+        learn_surroundings()
+        loaded = load(self.config, env=self.env, overrides=overrides, revise=revise)
+        learn(loaded.settings)
+        return loaded
 
 
 def context_of(ctx: typer.Context) -> Context:

@@ -1,18 +1,40 @@
-"""How results look: one JSON document for programs, tables that fit 100 columns for people."""
+"""How results look: one JSON document for programs; tables for people that fit their terminal.
 
+A table never cuts or breaks a figure. What does not fit is named in the title, left out, or set below.
+"""
+
+import shutil
 import sys
+import unicodedata
 from collections.abc import Sequence
-from typing import Any
-
-import msgspec
+from functools import cache
+from typing import Any, NamedTuple
 
 DAY: Any = {"formats": ["%Y-%m-%d"], "metavar": "YYYY-MM-DD"}
 """How every option that takes a day reads it."""
 WIDTH = 100
-LEAST_WIDTH = 4
+"""What a pipe gets."""
+GAP = "  "
+LEAST_TEXT = 8
+LEAST_BESIDE = 20
+BELOW = "    "
+COLOURS = {"green": "32", "red": "31", "yellow": "33", "bold": "1"}
+
+Cells = list[list[str]]
+
+
+class Layout(NamedTuple):
+    """What of a table is shown, and how wide; long texts of the column `below` stand under their row."""
+
+    title: str
+    shown: list[int]
+    widths: dict[int, int]
+    below: int | None
 
 
 def print_json(document: Any) -> None:
+    import msgspec
+
     sys.stdout.write(msgspec.json.format(msgspec.json.encode(document), indent=2).decode() + "\n")
 
 
@@ -26,8 +48,14 @@ def rupees(amount: float | None) -> str:
     while head:
         pairs.insert(0, head[-2:])
         head = head[:-2]
-    sign = "-" if amount < 0 else ""
+    sign = "-" if amount < 0 and (whole, paise) != ("0", "00") else ""
     return f"{sign}₹{','.join([*pairs, tail])}.{paise}"
+
+
+def profit(amount: float | None) -> str:
+    """+₹1,234.50 or -₹1,234.50: rupees that say which way they went."""
+    shown = rupees(amount)
+    return f"+{shown}" if amount is not None and shown[0] == "₹" and shown != "₹0.00" else shown
 
 
 def counted(number: int, noun: str) -> str:
@@ -40,6 +68,30 @@ def clock(moment: str | None) -> str:
     return "-" if moment is None else f"{moment[:10]} {moment[11:19]}"
 
 
+def say(sentence: str) -> None:
+    sys.stdout.write(sentence + "\n")
+
+
+def width() -> int:
+    """Columns of the terminal; 100 when nobody watches."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else WIDTH
+
+
+def coloured(text: str, colour: str) -> str:
+    """`text` in one of COLOURS, on a terminal that has them and whose user did not say NO_COLOR."""
+    return f"\x1b[{COLOURS[colour]}m{text}\x1b[0m" if colour and _has_colours() else text
+
+
+@cache
+def _has_colours() -> bool:
+    if not sys.stdout.isatty():
+        return False
+    from rich.console import Console
+
+    console = Console()
+    return not console.no_color and console.color_system is not None
+
+
 def print_table(
     title: str,
     columns: Sequence[str],
@@ -47,35 +99,127 @@ def print_table(
     *,
     numbers: Sequence[str] = (),
     whole: Sequence[str] = (),
+    spare: Sequence[str] = (),
+    profits: Sequence[str] = (),
+    below: str | None = None,
 ) -> None:
-    """A plain table. Numbers are set flush right; they and `whole` columns are never broken or cut.
+    """A plain table, as wide as what is in it and never wider than the terminal.
 
-    A terminal too narrow for the whole columns gets lines longer than it is, never a figure without its end.
+    Where it would be wider: long texts of the column `below` (the last one) stand on lines of their own under
+    their row; a `spare` column with one value throughout is named in the title instead; then `spare` columns
+    are left out, the first one first, and the title says so; then the longest text is folded.
+    `numbers` and `profits` (coloured by their sign) are set right; they and `whole` columns are never folded:
+    a terminal too narrow even for them gets lines longer than it is.
     """
-    from rich.box import SIMPLE_HEAD
-    from rich.console import Console
-    from rich.measure import Measurement
-    from rich.table import Table
-
-    cells = [["-" if value is None else str(value) for value in row] for row in rows]
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    for index, column in enumerate(columns):
-        kept = column in whole or column in numbers
-        table.add_column(
-            column,
-            justify="right" if column in numbers else "left",
-            overflow="fold",
-            no_wrap=kept,
-            min_width=max((len(row[index]) for row in cells), default=0) if kept else LEAST_WIDTH,
-        )
+    cells = [["-" if value is None else _clean(str(value)) for value in row] for row in rows]
+    right = {*numbers, *profits}
+    kept = {columns.index(name) for name in {*right, *whole}}
+    layout = _laid_out(title, columns, cells, [columns.index(name) for name in spare], kept, below)
+    for line in wrapped(layout.title, width()):
+        say(coloured(line, "bold"))
+    if cells:
+        heads = [columns[index].ljust(layout.widths[index]) for index in layout.shown]
+        for place, index in enumerate(layout.shown):
+            if columns[index] in right:
+                heads[place] = columns[index].rjust(layout.widths[index])
+        say(GAP.join(heads).rstrip())
+        say("─" * min(width(), _total(layout.widths, layout.shown)))
+    tones = {columns.index(name) for name in profits}
     for row in cells:
-        table.add_row(*row)
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = WIDTH
-    console.width = max(console.width, Measurement.get(console, console.options, table).minimum)
-    console.print(table)
+        for line in _lines(row, layout, {columns.index(name) for name in right}, tones):
+            say(line)
+    say("")
 
 
-def say(sentence: str) -> None:
-    sys.stdout.write(sentence + "\n")
+def _laid_out(
+    title: str, columns: Sequence[str], cells: Cells, spare: list[int], kept: set[int], below: str | None
+) -> Layout:
+    room, shown = width(), list(range(len(columns)))
+    under = columns.index(below) if below is not None else None
+    widths = {index: max(map(_width, [columns[index], *(row[index] for row in cells)])) for index in shown}
+    least = dict(widths)
+    if under is not None:
+        least[under] = min(widths[under], LEAST_BESIDE)
+    named = []
+    for index in [each for each in spare if cells and len({row[each] for row in cells}) == 1]:
+        if _total(least, shown) > room:
+            shown.remove(index)
+            named.append(f"{columns[index]} {cells[0][index]}")
+    if under is not None and _total(least, shown) > room:
+        shown.remove(under)  # no room beside the others: all of its texts stand below
+    left_out = []
+    for index in spare:
+        if index in shown and _total(least, shown) > room:
+            shown.remove(index)
+            left_out.append(columns[index])
+    if under in shown:
+        widths[under] = max(least[under], min(widths[under], room - _total(widths, [*shown[:-1]]) - len(GAP)))
+    _fold(widths, [index for index in shown if index not in kept and index != under], shown, room)
+    said = [title, *named, *([f"not shown: {', '.join(left_out)}"] if left_out else [])]
+    return Layout(" · ".join(said), shown, widths, under)
+
+
+def _fold(widths: dict[int, int], foldable: list[int], shown: list[int], room: int) -> None:
+    """Take from the widest text until the table fits or no text can give more."""
+    while foldable and _total(widths, shown) > room:
+        widest = max(foldable, key=lambda index: widths[index])
+        if widths[widest] <= LEAST_TEXT:
+            return
+        widths[widest] -= 1
+
+
+def _total(widths: dict[int, int], shown: list[int]) -> int:
+    return sum(widths[index] for index in shown) + len(GAP) * (len(shown) - 1)
+
+
+def _lines(row: list[str], layout: Layout, right: set[int], tones: set[int]) -> list[str]:
+    """One row: usually a line, more when a text is folded or set below."""
+    under = layout.below
+    beside = layout.widths[under] if under in layout.shown and under is not None else 0
+    long = under is not None and _width(row[under]) > beside
+    parts = {
+        index: [""] if long and index == under else wrapped(row[index], layout.widths[index])
+        for index in layout.shown
+    }
+    lines = []
+    for number in range(max(map(len, parts.values()))):
+        line = []
+        for index in layout.shown:
+            text = parts[index][number] if number < len(parts[index]) else ""
+            space = " " * (layout.widths[index] - _width(text))
+            tone = {"-": "red", "+": "green"}.get(text[:1], "") if index in tones and len(text) > 1 else ""
+            line.append(space + coloured(text, tone) if index in right else coloured(text, tone) + space)
+        lines.append(GAP.join(line).rstrip())
+    if long and under is not None:
+        lines += [BELOW + part for part in wrapped(row[under], max(width() - len(BELOW), LEAST_BESIDE))]
+    return lines
+
+
+def wrapped(text: str, room: int) -> list[str]:
+    """`text` in lines of at most `room` columns, broken between words; a longer word is broken too."""
+    lines = [""]
+    for word in text.split(" ") if _width(text) > room else [text]:
+        joined = f"{lines[-1]} {word}" if lines[-1] else word
+        if _width(joined) <= room:
+            lines[-1] = joined
+            continue
+        if lines[-1]:
+            lines.append("")
+        for letter in word:
+            if lines[-1] and _width(lines[-1] + letter) > room:
+                lines.append("")
+            lines[-1] += letter
+    return lines
+
+
+def _width(text: str) -> int:
+    """How many columns a terminal gives it."""
+    if text.isascii():
+        return len(text)
+    wide = sum(unicodedata.east_asian_width(letter) in "WF" for letter in text)
+    return len(text) + wide - sum(unicodedata.combining(letter) > 0 for letter in text)
+
+
+def _clean(text: str) -> str:
+    """A name or a reason is never an instruction to the terminal."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)

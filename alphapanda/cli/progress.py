@@ -23,7 +23,9 @@ class Bar:
 
     def write(self, line: str) -> None:
         if self._progress is None:
-            sys.stderr.write(line)
+            from alphapanda.live.log_writer import to_stderr
+
+            to_stderr(line)
         else:
             self._progress.console.print(line, end="", markup=False, highlight=False, soft_wrap=True)
 
@@ -47,3 +49,6 @@ def progress_bar(what: str) -> Iterator[Bar]:
     )
     with progress:
         yield Bar(progress, progress.add_task(what, total=1.0, rows="", moment=""))
+        from alphapanda.live.logs import flush
+
+        flush()  # the last lines stand above the bar too

@@ -2,12 +2,15 @@
 
 import os
 import sys
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from alphapanda.cli.context import context_of
 from alphapanda.cli.progress import progress_bar
+
+if TYPE_CHECKING:
+    from alphapanda.config.settings import Feed
 
 Data = Annotated[
     list[str] | None,
@@ -56,6 +59,13 @@ def speed_of(text: str) -> float | None:
     return speed
 
 
+def pace_of(feed: "Feed", wanted: float | str | None = None) -> float | None:
+    """Times the market's clock, None: as fast as it goes. What is wanted, else what the source's key says."""
+    if wanted is None:
+        wanted = (feed.simulated if feed.source == "simulated" else feed.replay).speed
+    return None if wanted == "max" else float(wanted)
+
+
 def run(
     ctx: typer.Context,
     feed: Annotated[
@@ -63,7 +73,10 @@ def run(
     ] = None,
     data: Data = None,
     speed: Annotated[
-        str | None, typer.Option("--speed", help="Times the market's clock, such as 60, or max (replay).")
+        str | None,
+        typer.Option(
+            "--speed", help="Times the market's clock, such as 60, or max; else feed.<source>.speed."
+        ),
     ] = None,
     until_end: Annotated[bool, typer.Option("--until-end", help="Stop when the data ends.")] = False,
     from_start: Annotated[
@@ -73,7 +86,9 @@ def run(
     columns: Columns = None,
     skip_bad_rows: SkipBadRows = False,
 ) -> None:
-    """Run the daemon in the foreground until it is stopped (Ctrl-C, SIGTERM, alphapanda stop).
+    """Run the daemon in the foreground until it is stopped.
+
+    By Ctrl-C, SIGTERM or `alphapanda stop`.
 
     Example: alphapanda run --feed replay --data prices/ --speed 60 --until-end
     """
@@ -86,14 +101,12 @@ def run(
     overrides = data_overrides(data, columns, skip_bad_rows)
     if feed or data:
         overrides["feed.source"] = feed or "replay"
-    if speed is not None:
-        overrides["feed.replay.speed"] = speed_of(speed) or "max"
+    wanted = None if speed is None else speed_of(speed) or "max"
     loaded = context_of(ctx).load(overrides)
-    pace = loaded.settings.feed.replay.speed
-    with progress_bar("replay") as bar:
+    with progress_bar(loaded.settings.feed.source) as bar:
         start_logging(loaded.settings.logging, bar.write)
         options = Options(
-            speed=None if pace == "max" else float(pace),
+            speed=pace_of(loaded.settings.feed, wanted),
             until_end=until_end,
             from_start=from_start,
             calendar=not no_calendar,

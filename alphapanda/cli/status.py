@@ -6,18 +6,31 @@ from typing import Annotated, Any
 import typer
 
 from alphapanda.cli.context import context_of
-from alphapanda.cli.output import counted, print_json, print_table, rupees, say
+from alphapanda.cli.output import (
+    coloured,
+    counted,
+    print_json,
+    print_table,
+    profit,
+    rupees,
+    say,
+    width,
+    wrapped,
+)
 from alphapanda.errors import Fatal
 
 ASK_S = 5.0
 STOPPED = 4
+COLOURS = {"halted": "yellow", "starting": "yellow", "stopping": "yellow", "running": "green"}
 
 
 def status(
     ctx: typer.Context,
     json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout, nothing else.")] = False,
 ) -> None:
-    """The daemon's state, stages, queues, brokers and latency. Exit code 4 when it is not running.
+    """How the daemon is: state, queues, brokers, latency.
+
+    Exit code 4 when it is not running.
 
     Example: alphapanda status --json
     """
@@ -65,52 +78,64 @@ def stopped(store: Path, environment: str) -> dict[str, Any]:
 
 
 def _print(found: dict[str, Any]) -> None:
-    switch = found["kill_switch"]
-    killed = f"on ({switch['reason']}, by {switch['by']})" if switch["on"] else "off"
-    mode = "LIVE" if "zerodha" in found.get("brokers", {}) else "PAPER"
-    age = found.get("ticks", {}).get("last_age_s")
-    feed_age = "-" if age is None else f"{age:.1f} s"
-    say(f"{mode} · {found['state']} · kill switch {killed} · feed age {feed_age} · token -")
+    for line in _first_lines(found):
+        say(line)
     if found["state"] == "stopped":
         return
     print_table(
         "Stages",
-        ["stage", "state", "restarts", "processed", "last progress s", "queue"],
+        ["stage", "state", "restarts", "processed", "idle s", "queue"],
         [
             (
                 name,
                 stage["state"],
                 stage["restarts"],
-                stage["processed"],
-                stage["last_progress_s"],
+                f"{stage['processed']:,}",
+                f"{stage['last_progress_s']:.1f}",
                 f"{stage['queue']['depth']}/{stage['queue']['capacity']}",
             )
             for name, stage in found["stages"].items()
         ],
-        numbers=("restarts", "processed", "last progress s", "queue"),
+        numbers=("restarts", "processed", "idle s", "queue"),
     )
     _print_brokers(found)
     _print_strategies(found)
 
 
+def _first_lines(found: dict[str, Any]) -> list[str]:
+    """Mode, state, kill switch, feed age, token age; a reason that does not fit stands below."""
+    from alphapanda.live.status import headline
+
+    switch, state = found["kill_switch"], found["state"]
+    line, below = headline(found), []
+    if switch["on"] and len(line) > width():
+        line = headline(found, why=False)
+        below = wrapped(f"kill switch: {switch['reason']}, by {switch['by']}", width())
+    line = line.replace(f" · {state} · ", f" · {coloured(state, COLOURS.get(state, ''))} · ", 1)
+    return [line.replace("kill switch on", f"kill switch {coloured('on', 'yellow')}", 1), *below]
+
+
 def _print_brokers(found: dict[str, Any]) -> None:
     print_table(
         "Brokers",
-        ["broker", "orders", "open", "positions", "cash", "equity", "realised", "charges"],
+        ["broker", "orders", "open", "held", "cash", "equity", "realised", "unrealised", "charges"],
         [
             (
                 name,
-                broker["orders_total"],
+                f"{broker['orders_total']:,}",
                 broker["orders_open"],
                 broker["positions_open"],
                 rupees(broker["cash"]),
                 rupees(broker["equity"]),
-                rupees(broker["realized_pnl"]),
+                profit(broker["realized_pnl"]),
+                profit(broker["unrealized_pnl"]),
                 rupees(broker["charges"]),
             )
             for name, broker in found["brokers"].items()
         ],
-        numbers=("orders", "open", "positions", "cash", "equity", "realised", "charges"),
+        numbers=("orders", "open", "held", "cash", "equity", "charges"),
+        profits=("realised", "unrealised"),
+        spare=("cash", "charges", "orders", "open"),
     )
 
 
@@ -118,7 +143,10 @@ def _print_strategies(found: dict[str, Any]) -> None:
     print_table(
         "Strategies",
         ["strategy", "state", "signals", "errors"],
-        [(name, s["state"], s["signals"], s["errors"]) for name, s in found["strategies"].items()],
+        [
+            (name, strategy["state"], f"{strategy['signals']:,}", strategy["errors"])
+            for name, strategy in found["strategies"].items()
+        ],
         numbers=("signals", "errors"),
     )
     ticks = found["ticks"]
@@ -126,4 +154,5 @@ def _print_strategies(found: dict[str, Any]) -> None:
     say(f"{ticks['received']:,} ticks of {instruments}, {ticks['per_second']:,.0f}/s")
     for name, latency in found["latency_us"].items():
         if latency["count"]:
-            say(f"{name}: p50 {latency['p50']:,.0f} µs, p99 {latency['p99']:,.0f} µs of {latency['count']:,}")
+            said = f"p50 {latency['p50']:,.0f} µs, p99 {latency['p99']:,.0f} µs, max {latency['max']:,.0f} µs"
+            say(f"{name}: {said} of {latency['count']:,}")

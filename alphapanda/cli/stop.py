@@ -4,13 +4,17 @@ import os
 import signal
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from alphapanda.cli import unit
 from alphapanda.cli.context import context_of
 from alphapanda.cli.output import say
 from alphapanda.errors import Fatal, NotRunning
+
+if TYPE_CHECKING:
+    from alphapanda.config import Loaded
 
 ASK_S = 1.0
 POLL_S = 0.05
@@ -20,28 +24,50 @@ def stop(
     ctx: typer.Context,
     timeout: Annotated[float, typer.Option("--timeout", min=0, help="How long to wait, in seconds.")] = 30.0,
 ) -> None:
-    """Stop the daemon and wait for the drain. Positions and resting orders stay as they are.
+    """Stop the daemon and wait for the drain.
+
+    Positions and resting orders stay as they are. A daemon of systemd is stopped by systemd.
 
     Example: alphapanda stop
     """
+    loaded = context_of(ctx).load()
+    if unit.runs(loaded) and unit.is_working():
+        unit.tell("stop")
+        say(f"stopped by systemd ({unit.UNIT})")
+        return
+    pid = stopped(loaded, timeout)
+    say(f"stopped (pid {pid})")
+
+
+def stopped(loaded: "Loaded", timeout: float) -> int:
+    """The id of the daemon that has drained and left. Raises NotRunning when there was none."""
     from alphapanda.live.control import Unreachable, ask
     from alphapanda.store import lock
 
-    settings = context_of(ctx).load().settings
-    store, socket = Path(settings.storage.path), Path(settings.control.socket)
+    store, socket = Path(loaded.settings.storage.path), Path(loaded.settings.control.socket)
     try:
-        pid = ask(socket, {"command": "stop"}, ASK_S)["result"]["pid"]
+        pid = int(ask(socket, {"command": "stop"}, ASK_S)["result"]["pid"])
     except (Unreachable, KeyError):
-        pid = lock.holder(store)
-        if pid is None:
-            raise NotRunning(f"no daemon runs on {store}") from None
-        os.kill(pid, signal.SIGTERM)
+        found = lock.holder(store)
+        if found is None:
+            raise NotRunning(f"no daemon runs on {store}; `alphapanda start` starts one") from None
+        pid = found
+        _terminate(pid)
     deadline = time.monotonic() + timeout
     while _runs(pid) and not _let_go(store, pid):
         if time.monotonic() > deadline:
             raise Fatal(f"the daemon with pid {pid} is still stopping after {timeout:g} s; see its log")
         time.sleep(POLL_S)
-    say(f"stopped (pid {pid})")
+    return pid
+
+
+def _terminate(pid: int) -> None:
+    try:
+        os.kill(pid, signal.SIGTERM)
+    except ProcessLookupError:
+        return  # it has just left
+    except PermissionError as error:
+        raise Fatal(f"the daemon with pid {pid} belongs to another user; stop it as that user") from error
 
 
 def _runs(pid: int) -> bool:

@@ -7,7 +7,7 @@
 from alphapanda.config.keys import KEYS, Key
 from alphapanda.config.loading import Loaded, load
 from alphapanda.config.masking import MASK, masked
-from alphapanda.config.mistakes import ConfigError
+from alphapanda.config.mistakes import ConfigError, NoConfiguration
 from alphapanda.config.settings import Logging, Settings, StrategySettings, rules_of
 from alphapanda.config.writer import EXAMPLE, render
 
@@ -19,6 +19,7 @@ __all__ = [
     "Key",
     "Loaded",
     "Logging",
+    "NoConfiguration",
     "Settings",
     "StrategySettings",
     "load",

@@ -15,7 +15,7 @@ from typing import Any
 from msgspec import Struct
 
 from alphapanda.config.keys import KEYS, SECTIONS, Key
-from alphapanda.config.mistakes import ConfigError, nearest, wrong
+from alphapanda.config.mistakes import ConfigError, NoConfiguration, nearest, wrong
 
 SYSTEM_FILE = Path("/etc/alphapanda/config.toml")
 PREFIX = "ALPHAPANDA__"
@@ -41,7 +41,7 @@ def find_file(config: Path | None, environ: Mapping[str, str], cwd: Path) -> Pat
     for path in (cwd / "config.toml", SYSTEM_FILE):
         if os.path.isfile(path):  # noqa: PTH113 - False, not an error, for a folder we may not enter
             return path
-    raise ConfigError(
+    raise NoConfiguration(
         f"no configuration: neither --config nor ALPHAPANDA_CONFIG is given, and there is no ./config.toml"
         f" and no {SYSTEM_FILE}; run `alphapanda config init`"
     )

@@ -39,10 +39,14 @@ def load(
     *,
     env: str | None = None,
     overrides: Mapping[str, object] | None = None,
+    revise: Callable[[dict[str, Any]], None] | None = None,
     environ: Mapping[str, str] = os.environ,
     cwd: Path | None = None,
 ) -> Loaded:
-    """The settings, or a ConfigError. `overrides` are dotted keys with the command line's values."""
+    """The settings, or a ConfigError. `overrides` are dotted keys with the command line's values.
+
+    `revise` may change the merged values before they are checked: for what no key can say.
+    """
     here = (cwd or Path.cwd()).absolute()
     file = layers.find_file(config, environ, here)
     overlay = layers.find_overlay(file, env, environ)
@@ -55,6 +59,8 @@ def load(
             *layers.from_command_line(overrides or {}),
         ]
     )
+    if revise is not None:
+        revise(values)
     settings = _decoded(values, _places(sources, file), _bases(sources, file.parent, here))
     return Loaded(settings, file.parent, files, _origins(sources))
 

@@ -32,6 +32,10 @@ class ConfigError(CannotStart):
         super().__init__("".join(c if c.isprintable() else "�" for c in message))
 
 
+class NoConfiguration(ConfigError):  # noqa: N818 - names the fact
+    """None was named, and none lies where one is looked for."""
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """What to do about a name that nobody knows."""
     close = get_close_matches(name, list(known), n=1)

@@ -19,6 +19,7 @@ from alphapanda.events import Money
 NotNegative = Annotated[Money, Meta(extra={"ge": 0})]
 Share = Annotated[Money, Meta(extra={"ge": 0, "lt": 100})]
 Cash = Annotated[Money, Meta(extra={"gt": 0, "le": 10**12})]
+DaysMove = Annotated[Money, Meta(extra={"ge": 0, "le": 10})]
 Paths = Annotated[tuple[str, ...], Meta(extra={"path": True})]
 OnePath = Annotated[str, Meta(min_length=1, extra={"path": True})]
 Seconds = Annotated[float, Meta(gt=0)]
@@ -32,10 +33,11 @@ def says(text: str) -> Meta:
 class Simulated(Section, frozen=True):
     seed: Annotated[int, Meta(ge=0), says("the same seed makes the same prices")] = 1
     instruments: Annotated[
-        tuple[str, ...], says('what has prices, as "EXCHANGE:SYMBOL"; none: what the strategies name')
+        tuple[str, ...],
+        says('what has prices beside what strategies name, as "EXCHANGE:SYMBOL"; none: 20 well-known shares'),
     ] = ()
-    volatility: Annotated[NotNegative, says("usual change from one tick to the next, in percent")] = Money(
-        "0.1"
+    volatility: Annotated[DaysMove, says("usual size of a day's move of a share, in percent, at most 10")] = (
+        Money("1.5")
     )
     speed: Annotated[Speed, says('how many times faster than the clock, or "max"')] = 1.0
 
@@ -151,7 +153,7 @@ class Storage(Section, frozen=True):
 
 
 class Redis(Section, frozen=True):
-    enabled: Annotated[bool, says("publish counters and status to Redis (not available yet)")] = False
+    enabled: Annotated[bool, says("publish counters and status to Redis, and obey its kill key")] = False
     url: Annotated[
         SecretUrl, says("with a password only by ALPHAPANDA__REDIS__URL or the credential redis__url")
     ] = "redis://localhost:6379/0"

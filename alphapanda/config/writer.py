@@ -19,8 +19,20 @@ EXAMPLE = Settings(
     strategies=(
         StrategySettings(
             id="momentum_1",
-            instruments=("NSE:INFY", "NSE:RELIANCE", "NSE:SBIN"),
-            params={"lookback_period": 5, "buy_threshold": 1.003, "sell_threshold": 0.997, "quantity": 1},
+            instruments=("NSE:INFY", "NSE:RELIANCE", "NSE:SBIN", "NSE:TATASTEEL"),
+            params={"lookback_period": 60, "buy_threshold": 1.003, "sell_threshold": 0.998, "quantity": 10},
+        ),
+        StrategySettings(
+            id="mean_reversion_1",
+            class_="strategies.mean_reversion:MeanReversionStrategy",
+            instruments=("NSE:HDFCBANK", "NSE:ITC", "NSE:TCS"),
+            params={"window": 300, "entry_z": 2.8, "exit_z": 0.5, "stop_z": 6.0, "quantity": 10},
+        ),
+        StrategySettings(
+            id="opening_range_1",
+            class_="strategies.opening_range:OpeningRangeStrategy",
+            instruments=("NSE:ICICIBANK", "NSE:LT", "NSE:MARUTI"),
+            params={"minutes": 15, "stop_percent": 0.5, "max_trades": 2, "exit_at": "15:10", "quantity": 10},
         ),
     )
 )

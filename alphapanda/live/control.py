@@ -19,7 +19,10 @@ import msgspec
 from anyio.abc import SocketAttribute, SocketStream
 from loguru import logger
 
+from alphapanda.config.redaction import redact
 from alphapanda.errors import CannotStart, Fatal, Transient
+
+audit = logger.bind(channel="audit")
 
 LENGTH = struct.Struct(">I")
 CREDENTIALS = struct.Struct("3i")
@@ -89,7 +92,7 @@ async def serve(path: Path, handle: Handler, group: str, *, started: Callable[[]
             try:
                 await _answer(stream, handle, allowed, group)
             except (TimeoutError, anyio.EndOfStream, anyio.BrokenResourceError, anyio.IncompleteRead):
-                logger.warning("control: a request was not complete within {} s", READ_S)
+                audit.warning("control: a request was not complete within {} s", READ_S)
 
     if _answered(path):
         raise CannotStart(f"control.socket {path} is in use by another daemon; set another path")
@@ -138,7 +141,7 @@ async def _answer(stream: SocketStream, handle: Handler, allowed: set[int], grou
         request = await _read(stream)
     uid, gid = _peer(stream)
     if uid not in allowed and not (group and _gid(group) in _groups(uid, gid)):
-        logger.warning("control: uid {} was refused", uid)
+        audit.warning("control: uid {} was refused", uid)
         await _send(stream, {"ok": False, "error": f"uid {uid} may not control this daemon"})
         return
     if request is None:
@@ -147,12 +150,12 @@ async def _answer(stream: SocketStream, handle: Handler, allowed: set[int], grou
     try:
         reply = {"ok": True, "result": await handle(request | {"uid": uid})}
     except ValueError as error:
-        reply = {"ok": False, "error": str(error)}
+        reply = {"ok": False, "error": redact(str(error))}
     except Fatal:
         raise
     except Exception as error:  # noqa: BLE001 - one request must not close the door for the others
-        logger.error("control: {} failed: {!r}", request.get("command"), error)
-        reply = {"ok": False, "error": f"{type(error).__name__}: {error}"}
+        audit.error("control: {} failed: {!r}", request.get("command"), error)
+        reply = {"ok": False, "error": redact(f"{type(error).__name__}: {error}")}
     await _send(stream, reply)
 
 

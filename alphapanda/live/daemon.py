@@ -15,24 +15,34 @@ from typing import Any
 import anyio
 from anyio.abc import TaskGroup
 from loguru import logger
+from msgspec.structs import replace
 
 from alphapanda.config import Loaded
-from alphapanda.core.strategy import StrategyFailed
+from alphapanda.config.redaction import redact
 from alphapanda.errors import CannotStart, Fatal
-from alphapanda.events import Refused
+from alphapanda.events import Approved, Order, Refused, StrategyFailed
 from alphapanda.live import control
 from alphapanda.live.counters import Counters
-from alphapanda.live.gate import Gate
+from alphapanda.live.gate import Gate, closed_by_hand
 from alphapanda.live.line import Gauge, Line
+from alphapanda.live.logs import flush
+from alphapanda.live.metrics import Metrics
+from alphapanda.live.notify import Notifier
 from alphapanda.live.opening import Opened, open_line
+from alphapanda.live.operator import Operator
 from alphapanda.live.options import Options
 from alphapanda.live.stages import PULSE, Execution, Pace, Turns, run_stage
-from alphapanda.live.status import status_of
+from alphapanda.live.status import headline, status_of
 from alphapanda.live.supervisor import Supervision, supervise
 from alphapanda.live.switch import KillSwitch
 from alphapanda.pipeline import Stage
 from alphapanda.plan import unseen
 from alphapanda.store import Store, lock
+
+audit = logger.bind(channel="audit")
+database = logger.bind(channel="database")
+prices = logger.bind(channel="market_data")
+trading = logger.bind(channel="trading")
 
 FEED_DEADLINE_S = 5.0
 DRAIN_DEADLINE_S = 5.0
@@ -40,6 +50,8 @@ STORE_DEADLINE_S = 10.0
 LAST_WORDS_S = 2.0
 PULSE_S = 0.5
 MARKS_S = 10.0
+LONGEST_ERROR = 500
+ORDER_PATH = (Stage.STRATEGY, Stage.RISK, Stage.EXECUTION, Stage.PORTFOLIO)
 
 POLICIES = {
     "control": Supervision(restarts=5, within_s=60),
@@ -49,7 +61,8 @@ POLICIES = {
     Stage.RISK: Supervision(restarts=0, within_s=300),
     Stage.EXECUTION: Supervision(restarts=0, within_s=300),
     Stage.PORTFOLIO: Supervision(restarts=0, within_s=300),
-    "pulse": Supervision(restarts=1000, within_s=60),
+    "pulse": Supervision(restarts=1000, within_s=60, by_hand=True),
+    "redis": Supervision(restarts=1000, within_s=60, by_hand=True),
 }
 """How often each task may fail. Cores that raised may be half changed, so their stages are not restarted in
 this process: the daemon leaves with exit code 1 and the next start builds new cores from the journal."""
@@ -70,8 +83,11 @@ class Daemon:
         self.helpers: dict[str, Gauge] = {name: Gauge() for name in ("control", "store", "pulse")}
         self.opened: Opened | None = None
         self.turns: Turns | None = None
-        self._store: Store
-        self._switch = KillSwitch(self.gate, self.line, Path(self.settings.control.kill_file))
+        self.metrics: Metrics | None = None
+        self.store: Store
+        self._operator = Operator(self)
+        self.switch = KillSwitch(self.gate, self.line, Path(self.settings.control.kill_file))
+        self.notifier = Notifier.from_environment()
         self._stop = anyio.Event()
         self._opening: anyio.CancelScope | None = None
 
@@ -87,17 +103,29 @@ class Daemon:
 
     async def _run(self, path: Path) -> None:
         """The doors of the operator are open before the store is, and until it is closed."""
+        if self.settings.redis.enabled:
+            gauge = self.helpers["redis"] = Gauge()
+            self.metrics = Metrics(
+                self.settings.redis.url,
+                status=self.status,
+                counters=self.counters,
+                brokers=self.settings.active_brokers,
+                switch=self.switch,
+                flushed=gauge.note,
+            )
         async with anyio.create_task_group() as doors:
             await doors.start(self._on_signals)
             await doors.start(self._serve)
-            async with Store(path) as store:
-                self._store = store
+            async with Store(path, self.notifier.extend) as store:
+                self.store = store
                 await self._write_and_trade(store)
             doors.cancel_scope.cancel()
 
     async def _write_and_trade(self, store: Store) -> None:
         async with anyio.create_task_group() as writer:
             self._supervise(writer, "store", store.run)
+            if self.metrics is not None:
+                self._supervise(writer, "redis", self.metrics.run)
             try:
                 await self._trade(store)
             finally:
@@ -109,16 +137,18 @@ class Daemon:
         if self._stop.is_set():  # stopped while the store was folded: nothing is opened
             return
         with anyio.CancelScope() as self._opening:
-            self.opened = await open_line(self.loaded, self.options, store)
+            self.opened = await open_line(self.loaded, self.options, store, self.notifier.extend)
         opened = self.opened
         if opened is None or self._stop.is_set():  # stopped while it was opening
             return
         with closing(opened.rows):
             async with anyio.create_task_group() as stages:
                 self._start_stages(stages, opened, store)
-                await self._switch.restore(store, opened.halt)
+                await self.switch.restore(store, opened.halt)
+                if self.metrics is not None:
+                    await self.metrics.obey()
                 if self.gate.killed:
-                    await self._cancel_resting(opened)
+                    await self._cancel_resting(opened, keep=closed_by_hand)
                 self.gate.ready = True
                 for failure in opened.cores.strategy.start():
                     self.line.route(failure)
@@ -127,6 +157,7 @@ class Daemon:
                 self._supervise(stages, "pulse", self._pulse)
                 self.state = "running"
                 logger.info("ready: {}", opened.ready_line())
+                self.notifier.ready(headline(self.status()))
                 await self._until_told(turns)
                 await self._drain(opened, turns, store)
                 self._show()
@@ -150,6 +181,7 @@ class Daemon:
             pace=Pace(self.options.speed),
             taken=lambda row, clock_ns: store.mark(identity, row, clock_ns),
             seen=self.counters.tick,
+            timed=opened.cores.strategy.timed,
             row=opened.taken,
             time_ns=opened.clock_ns,
         )
@@ -182,16 +214,20 @@ class Daemon:
         walked = self.counters.ticks and not opened.taken
         strategies = opened.cores.strategy.strategies() if walked else []
         for warning in [*opened.feed.warnings(), *unseen(strategies, self.counters.instruments)]:
-            logger.warning("{}", warning)
-        logger.info("the data has ended after row {}", turns.row)
+            prices.warning("{}", warning)
+        nothing_new = opened.taken and turns.row == opened.taken
+        news = ": nothing is left of it; an empty store walks it again" if nothing_new else ""
+        prices.info("the data has ended after row {}{}", turns.row, news)
 
-    async def _cancel_resting(self, opened: Opened) -> None:
+    async def _cancel_resting(self, opened: Opened, keep: Callable[[Order], bool] = lambda _: False) -> None:
         for order in opened.cores.execution.open_orders():
-            opened.brokers[order.broker].cancel(order)
+            if not keep(order):
+                opened.brokers[order.broker].cancel(order)
         await self.line.quiet.wait()
 
     async def _drain(self, opened: Opened, turns: Turns, store: Store) -> None:
         self.state = "stopping"
+        self.notifier.stopping()
         turns.stopping = True
         with anyio.move_on_after(FEED_DEADLINE_S):
             async with turns.lock:
@@ -199,7 +235,7 @@ class Daemon:
         with anyio.move_on_after(DRAIN_DEADLINE_S) as late:
             await self.line.quiet.wait()
         if late.cancelled_caught:
-            logger.warning(
+            trading.warning(
                 "{} events were still on the line after {} s", self.line.quiet.busy, DRAIN_DEADLINE_S
             )
         for failure in opened.cores.strategy.stop():
@@ -207,32 +243,41 @@ class Daemon:
         store.tap(opened.cores.portfolio.marks(flat=True))
         with anyio.fail_after(STORE_DEADLINE_S):
             await store.commit()
-        logger.info("stopped; the store is complete")
+        database.info("stopped; the store is complete")
 
     def _tap(self, event: object) -> None:
         """Every event on the line passes here once: the journal, the counters, the log."""
-        self._store.tap(event)
+        if isinstance(event, StrategyFailed):
+            event = replace(event, error=redact(event.error)[:LONGEST_ERROR])
+        self.store.tap(event)
         self.counters.tap(event)
         if isinstance(event, StrategyFailed):
-            logger.error("strategy {} raised and is quarantined: {}", event.strategy_id, event.error)
+            trading.error("strategy {} raised and is quarantined: {}", event.strategy_id, event.error)
+        elif isinstance(event, Approved):
+            self._operator.hear(event)
         elif isinstance(event, Refused):
+            self._operator.hear(event)
             signal_ = event.signal
-            logger.debug(
+            trading.debug(
                 "{} {} at {}: {} ({})", signal_.signal_id, event.verdict, event.broker, event.rule, event.why
             )
 
     async def _pulse(self) -> None:
         """Twice a second: a sign of life for every stage, the tick rate, the kill file, the marks."""
-        marked = time.monotonic()
+        marked, idle = time.monotonic(), 0
         while True:
-            for stage in (Stage.STRATEGY, Stage.RISK, Stage.EXECUTION, Stage.PORTFOLIO):
+            for stage in ORDER_PATH:
                 inbox = self.line.inboxes[stage]
                 if not len(inbox):
                     inbox.put_bounded(PULSE)
             self.counters.second()
             self.helpers["pulse"].note()
-            self.helpers["store"].note(self._store.commits)
-            await self._switch.obey_file()
+            self.helpers["store"].note(self.store.commits)
+            idle += not self.store.busy
+            progress = {stage.value: self.line.gauges[stage].processed for stage in ORDER_PATH}
+            progress["store"] = self.store.commits + idle  # it gets on, or has nothing to do
+            self.notifier.alive(progress, lambda: headline(self.status()))
+            await self.switch.obey_file()
             if self.opened is not None and time.monotonic() - marked > MARKS_S:
                 self.line.route(self.opened.cores.portfolio.marks())
                 marked = time.monotonic()
@@ -244,6 +289,7 @@ class Daemon:
             self.options.watch(self.opened.feed.fraction_read(), self.turns.row, self.turns.time_ns)
 
     def stop(self) -> None:
+        self.notifier.stopping()
         self._stop.set()
         if self._opening is not None:
             self._opening.cancel()
@@ -254,13 +300,14 @@ class Daemon:
             task_status.started()
             async for number in received:
                 if number == signal.SIGUSR1:
-                    await self._switch.on_signal()
+                    await self.switch.on_signal()
                     continue
                 asked += 1
                 if asked > 1:
-                    logger.warning("second signal: leaving at once, the journal decides at the next start")
+                    audit.warning("second signal: leaving at once, the journal decides at the next start")
+                    flush()
                     os._exit(1)
-                logger.info("{}: stopping, a second signal leaves at once", signal.Signals(number).name)
+                audit.info("{}: stopping, a second signal leaves at once", signal.Signals(number).name)
                 self.stop()
 
     def status(self) -> dict[str, Any]:
@@ -268,12 +315,13 @@ class Daemon:
             settings=self.settings,
             state=self.state,
             started_ns=self.started_ns,
-            kill_switch=self._switch.state(),
+            kill_switch=self.switch.state(),
             trading_enabled=self.gate.is_open,
             line=self.line,
             helpers=self.helpers,
             counters=self.counters,
             cores=self.opened.cores if self.opened is not None else None,
+            redis=self.metrics.summary() if self.metrics is not None else None,
         )
 
     async def _serve(self, *, task_status: anyio.abc.TaskStatus[None]) -> None:
@@ -295,28 +343,8 @@ class Daemon:
         )
 
     async def _answer(self, request: dict[str, Any]) -> Any:
-        """One command from the control socket. ValueError is what the caller did wrong."""
         self.helpers["control"].note()
-        by = str(request.get("by") or f"uid {request['uid']}")
-        match request.get("command"):
-            case "status":
-                return self.status()
-            case "kill_switch_on":
-                return {"kill_switch": await self._switch.on(str(request.get("reason") or "operator"), by)}
-            case "kill_switch_off":
-                return {"kill_switch": await self._rearm(request, by)}
-            case "stop":
-                self.stop()
-                return {"pid": os.getpid()}
-            case unknown:
-                raise ValueError(f"unknown command {unknown!r}")
-
-    async def _rearm(self, request: dict[str, Any], by: str) -> dict[str, Any]:
-        if not request.get("reason"):
-            raise ValueError("kill-switch off needs a reason")
-        if self.turns is None:
-            raise ValueError("the daemon is still starting; try again in a moment")
-        return await self._switch.off(str(request["reason"]), by, self.turns)
+        return await self._operator.answer(request)
 
 
 async def _last_words(store: Store) -> None:
@@ -325,7 +353,7 @@ async def _last_words(store: Store) -> None:
         try:
             await store.commit()
         except Fatal as error:
-            logger.error("{}", error)
+            database.error("{}", error)
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -4,7 +4,7 @@ Start and restart are this one path. Paper's book comes from the journal: an ord
 restored, one that was prepared or sent but never rested is not found, at once.
 """
 
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 
 import anyio
 import anyio.lowlevel
@@ -12,10 +12,10 @@ from loguru import logger
 from msgspec import Struct
 from msgspec.structs import replace
 
-from alphapanda.config import Loaded
+from alphapanda.config import Loaded, Settings
 from alphapanda.core.execution import TradingEngine
 from alphapanda.errors import CannotStart, DataError
-from alphapanda.events import Halt, Order, OrderClosed, OrderStatus, Report, ReportKind, TickBatch
+from alphapanda.events import Halt, Instrument, Order, OrderClosed, OrderStatus, Report, ReportKind, TickBatch
 from alphapanda.live.options import Options
 from alphapanda.pipeline import Cores, Saved, build_cores
 from alphapanda.plan import market_of, plan_of
@@ -26,6 +26,10 @@ from alphapanda.venues.contract import Broker, FiniteFeed
 from alphapanda.venues.instruments import InstrumentBook
 from alphapanda.venues.paper import PaperBroker
 from alphapanda.venues.replay import DataSet
+from alphapanda.venues.simulated import BUILT_IN, SimulatedSession, instrument_of
+
+prices = logger.bind(channel="market_data")
+trading = logger.bind(channel="trading")
 
 WARM_UP_ROWS = 2_000
 """Rows shown to the strategies before the loop may look at anything else."""
@@ -50,13 +54,18 @@ class Opened(Struct, frozen=True, kw_only=True):
         return f"brokers {brokers}; strategies {strategies}; from row {self.taken + 1}; SQLite {sqlite}"
 
 
-async def open_line(loaded: Loaded, options: Options, store: Store) -> Opened:
-    """Everything between the store and the first tick. Raises CannotStart with what to do."""
+async def open_line(
+    loaded: Loaded, options: Options, store: Store, warming_up: Callable[[], None] = lambda: None
+) -> Opened:
+    """Everything between the store and the first tick. Raises CannotStart with what to do.
+
+    `warming_up` is called now and then while rows of an earlier run are walked.
+    """
     recovered = store.recovered
     _look_at_settings(loaded)
     if options.from_start and not recovered.empty:
         raise CannotStart(f"--from-start needs an empty store, {store.path} has a journal; move it away")
-    book = InstrumentBook()
+    book = InstrumentBook(_known(loaded.settings))
     for traded in (order.instrument for order in recovered.saved.orders):
         # What was traded keeps its token: data that contradicts it is refused, or the book would split.
         book.resolve(traded.exchange, traded.tradingsymbol, traded.instrument_token)
@@ -68,11 +77,10 @@ async def open_line(loaded: Loaded, options: Options, store: Store) -> Opened:
     cores = build_cores(plan, saved)
     rows, taken = feed.batches(), _furthest(feed, recovered.taken)
     if recovered.taken and not taken:
-        logger.warning("other data was walked before; this data starts at row 1 and adds to the same book")
+        prices.warning("other data was walked before; this data starts at row 1 and adds to the same book")
     if taken:
-        logger.info("{} rows were taken before: shown to the strategies as warm-up", taken)
-        blind = taken if recovered.halt is not None else _furthest(feed, recovered.blind)
-        await _warm_up(cores, rows, taken, blind)
+        prices.info("{} rows were taken before: shown to the strategies as warm-up", taken)
+        await _warm_up(cores, rows, taken, _blind(cores, feed, recovered, taken), warming_up)
     return Opened(
         cores=cores,
         brokers=_brokers(loaded, saved, recovered),
@@ -92,12 +100,8 @@ def _look_at_settings(loaded: Loaded) -> None:
             f"storage.require_fixed_sqlite: SQLite {SQLITE_VERSION} has the WAL-reset fault; "
             "use a Python built with 3.51.3 or newer, or set it to false"
         )
-    for key, asked in (
-        ("redis.enabled", settings.redis.enabled),
-        ("alerts.urls", bool(settings.alerts.urls)),
-    ):
-        if asked:
-            logger.warning("{} is not available yet: nothing is sent", key)
+    if settings.alerts.urls:
+        logger.warning("alerts.urls is not available yet: nothing is sent")
 
 
 def _look_at_brokers(loaded: Loaded) -> None:
@@ -114,18 +118,33 @@ def _furthest(feed: FiniteFeed, marks: Mapping[str, int]) -> int:
 
 def _open_feed(loaded: Loaded, book: InstrumentBook) -> FiniteFeed:
     feed = loaded.settings.feed
-    if feed.source != "replay":
+    if feed.source == "zerodha":
         raise CannotStart(
             f"feed.source: the {feed.source} feed is not available yet; use --feed replay --data PATH"
         )
-    if not feed.replay.paths:
+    if feed.source == "replay" and not feed.replay.paths:
         raise CannotStart("feed.replay.paths is empty: name price files there or with --data PATH")
     try:
+        if feed.source == "simulated":
+            keys, settings = _simulated(loaded.settings), feed.simulated
+            return SimulatedSession(keys, book, seed=settings.seed, volatility=settings.volatility)
         return DataSet(
             feed.replay.paths, book, columns=feed.replay.columns, skip_bad_rows=feed.replay.skip_bad_rows
         )
     except DataError as error:
         raise CannotStart(str(error)) from error
+
+
+def _known(settings: Settings) -> Iterator[Instrument]:
+    """The simulated feed has its own table of tokens and tick sizes."""
+    if settings.feed.source == "simulated":
+        yield from map(instrument_of, _simulated(settings))
+
+
+def _simulated(settings: Settings) -> set[str]:
+    """What has prices in a simulated session: what was asked for, and all that a strategy waits for."""
+    waited_for = {key for strategy in settings.strategies if strategy.enabled for key in strategy.instruments}
+    return waited_for.union(settings.feed.simulated.instruments or BUILT_IN)
 
 
 def _settled(saved: Saved, store: Store) -> Saved:
@@ -142,21 +161,36 @@ def _settled(saved: Saved, store: Store) -> Saved:
             for event in engine.on(absent):
                 store.tap(event)
                 if isinstance(event, OrderClosed):
-                    logger.warning("order {} did not reach {}: not found", order.order_id, order.broker)
+                    trading.warning("order {} did not reach {}: not found", order.order_id, order.broker)
     return replace(saved, orders=tuple(engine.order(order.order_id) for order in saved.orders))
 
 
-async def _warm_up(cores: Cores, rows: Iterator[TickBatch], taken: int, blind: int) -> None:
+def _blind(cores: Cores, feed: FiniteFeed, recovered: Recovered, taken: int) -> dict[str, int]:
+    """Strategy id -> the last row that it must not see: made anew there, it has empty windows."""
+    all_of_them = taken if recovered.halt is not None else _furthest(feed, recovered.blind)
+    return {
+        strategy_id: max(all_of_them, _furthest(feed, recovered.renewed.get(strategy_id, {})))
+        for strategy_id in cores.strategy.hosted
+    }
+
+
+async def _warm_up(
+    cores: Cores,
+    rows: Iterator[TickBatch],
+    taken: int,
+    blind: Mapping[str, int],
+    warming_up: Callable[[], None],
+) -> None:
     """Rows that were taken: prices for all, windows for strategies after `blind`, nothing to trade on."""
     for batch in rows:
         cores.risk.on(batch)
         cores.portfolio.on(batch)
-        if batch.row > blind:
-            cores.strategy.warm_up(batch)
+        cores.strategy.warm_up(batch, blind)
         if batch.row % WARM_UP_ROWS == 0:
+            warming_up()
             await anyio.lowlevel.checkpoint()
         if batch.row >= taken:
-            logger.info("going on after row {} of {}", batch.row, to_ist(batch.time_ns).isoformat())
+            prices.info("going on after row {} of {}", batch.row, to_ist(batch.time_ns).isoformat())
             return
 
 

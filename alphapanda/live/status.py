@@ -28,8 +28,9 @@ def status_of(
     helpers: Mapping[str, Gauge],
     counters: Counters,
     cores: Cores | None,
+    redis: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """One JSON document; brokers and strategies are empty until recovery is done."""
+    """One JSON document; brokers and strategies are empty until recovery is done, `redis` while it is off."""
     halted = state == "running" and kill_switch["on"]
     return {
         "state": "halted" if halted else state,
@@ -48,8 +49,19 @@ def status_of(
             "tick_to_signal": counters.tick_to_signal.summary(),
             "tick_to_order": counters.tick_to_order.summary(),
         },
-        "redis": {"enabled": settings.redis.enabled, "connected": False, "dropped": 0},
+        "redis": dict(redis or {"enabled": False, "connected": False, "dropped": 0}),
     }
+
+
+def headline(status: Mapping[str, Any], *, why: bool = True) -> str:
+    """The first line of `status`: mode, state, kill switch (and `why` it is on), feed age, token age."""
+    switch = status["kill_switch"]
+    reason = f" ({switch['reason']}, by {switch['by']})" if why and switch["on"] else ""
+    killed = f"{'on' if switch['on'] else 'off'}{reason}"
+    mode = "LIVE" if "zerodha" in status.get("brokers", {}) else "PAPER"
+    age = status.get("ticks", {}).get("last_age_s")
+    feed_age = "-" if age is None else f"{age:.1f} s"
+    return f"{mode} · {status['state']} · kill switch {killed} · feed age {feed_age} · token -"
 
 
 def _stages(line: Line, helpers: Mapping[str, Gauge]) -> dict[str, Any]:

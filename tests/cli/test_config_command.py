@@ -89,7 +89,7 @@ def test_check_in_json_is_one_document(tmp_path):
         "ok": True,
         "files": [str(tmp_path / "config.toml")],
         "brokers": ["paper"],
-        "strategies": ["momentum_1"],
+        "strategies": [entry.id for entry in load(environ={}, cwd=tmp_path).settings.strategies],
     }
 
 

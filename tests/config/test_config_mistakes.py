@@ -85,6 +85,12 @@ MISTAKES = {
     "api root": ("[zerodha]\napi_root = 'localhost:1'", "zerodha.api_root", "must begin with http://"),
     "ws root": ("[zerodha]\nws_root = 'http://localhost'", "zerodha.ws_root", "must begin with ws://"),
     "protection": ("[zerodha]\nmarket_protection = 0", "zerodha.market_protection", "-1 or a percentage"),
+    "volatility": ("[feed.simulated]\nvolatility = 10.01", "feed.simulated.volatility", "must be 10 or less"),
+    "volatility below 0": (
+        "[feed.simulated]\nvolatility = -0.1",
+        "feed.simulated.volatility",
+        "must be 0 or more",
+    ),
     "simulated instrument": (
         "[feed.simulated]\ninstruments = ['INFY']",
         "feed.simulated.instruments",

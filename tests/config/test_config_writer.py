@@ -36,7 +36,9 @@ VALID = st.fixed_dictionaries(
             {},
             optional={
                 "source": st.sampled_from(["simulated", "replay"]),
-                "simulated": st.fixed_dictionaries({"seed": COUNT, "volatility": MONEY, "speed": SPEED}),
+                "simulated": st.fixed_dictionaries(
+                    {"seed": COUNT, "volatility": st.decimals(0, 10, places=2).map(float), "speed": SPEED}
+                ),
                 "replay": st.fixed_dictionaries(
                     {"paths": WORDS, "columns": WORDS, "skip_bad_rows": st.booleans()}
                 ),
@@ -67,19 +69,14 @@ def test_the_config_of_the_repository_is_what_render_writes():
 
 def test_the_rendered_text_says_exactly_the_defaults_and_the_example():
     assert parsed(render()) == EXAMPLE
-    (entry,) = EXAMPLE.strategies
-    assert (entry.id, entry.class_, entry.brokers) == (
-        "momentum_1",
-        "strategies.momentum:MomentumStrategy",
-        ("paper",),
-    )
-    assert entry.instruments == ("NSE:INFY", "NSE:RELIANCE", "NSE:SBIN")
-    assert entry.params == {
-        "lookback_period": 5,
-        "buy_threshold": 1.003,
-        "sell_threshold": 0.997,
-        "quantity": 1,
+    assert {entry.class_: entry.id for entry in EXAMPLE.strategies} == {
+        "strategies.momentum:MomentumStrategy": "momentum_1",
+        "strategies.mean_reversion:MeanReversionStrategy": "mean_reversion_1",
+        "strategies.opening_range:OpeningRangeStrategy": "opening_range_1",
     }
+    assert {entry.brokers for entry in EXAMPLE.strategies} == {("paper",)}
+    named = [key for entry in EXAMPLE.strategies for key in entry.instruments]
+    assert len(named) == len(set(named)) == 10
     assert parsed(render(Settings())) == Settings()
 
 
@@ -123,7 +120,11 @@ def test_a_limit_that_was_switched_off_is_written():
 def test_both_configurations_of_the_repository_load(env):
     loaded = load(REPOSITORY / "config.toml", env=env, environ={})
     assert loaded.settings.environment == (env or "development")
-    assert [entry.id for entry in loaded.settings.strategies] == ["momentum_1"]
+    assert [entry.id for entry in loaded.settings.strategies] == [
+        "momentum_1",
+        "mean_reversion_1",
+        "opening_range_1",
+    ]
 
 
 def test_the_production_overlay_has_only_what_differs():
@@ -134,7 +135,7 @@ def test_the_production_overlay_has_only_what_differs():
         "/run/alphapanda/control.sock",
         "/var/lib/alphapanda/KILL",
     )
-    assert settings.logging.json_format
+    assert settings.logging.logs_dir == "/var/log/alphapanda"
     assert list(loaded.origins.values()).count("config.production.toml") == 5
 
 

@@ -11,30 +11,32 @@ from msgspec import Struct
 
 from alphapanda import events
 from alphapanda.backtest import loop
-from alphapanda.core import execution, market, portfolio, risk, strategy
+from alphapanda.core import execution, market, portfolio, risk, runner
 from alphapanda.live import line as live_line
 from alphapanda.pipeline import FLOW, Keep, Stage, targets
 from alphapanda.store import journal
 from alphapanda.store.projections import PROJECTION
 
 CORES: dict[Stage, type] = {
-    Stage.STRATEGY: strategy.StrategyRunner,
+    Stage.STRATEGY: runner.StrategyRunner,
     Stage.RISK: risk.RiskManager,
     Stage.EXECUTION: execution.TradingEngine,
     Stage.PORTFOLIO: portfolio.PortfolioManager,
 }
 OUTPUTS: dict[Stage, ModuleType] = {
-    Stage.STRATEGY: strategy,
+    Stage.STRATEGY: runner,
     Stage.RISK: risk,
     Stage.EXECUTION: execution,
     Stage.PORTFOLIO: portfolio,
 }
 PERFORMED = {events.PlaceOrder, events.CancelOrder}
 """The execution shell does these at once; they cross no queue."""
-WRITTEN = {events.Booked, events.Marked, events.AccountOpened, events.RowTaken, strategy.StrategyFailed}
+WRITTEN = {events.Booked, events.Marked, events.AccountOpened, events.RowTaken, events.StrategyFailed}
 """These end in the journal and the log."""
 VALUES = {
     events.Instrument,
+    events.DepthLevel,
+    events.Depth,
     events.MarketTick,
     events.Order,
     events.Fill,
@@ -50,7 +52,7 @@ def messages() -> set[type]:
     return {
         kind
         for kind in vars(events).values()
-        if isinstance(kind, type) and issubclass(kind, Struct) and kind.__module__ == events.__name__
+        if isinstance(kind, type) and issubclass(kind, Struct) and kind.__module__.startswith(events.__name__)
     }
 
 
@@ -66,7 +68,7 @@ def taken_by(core: type) -> set[str]:
 
 def test_every_message_has_its_place():
     crossing = {edge.event for edge in FLOW}
-    assert messages() == (crossing | PERFORMED | WRITTEN | VALUES) - {strategy.StrategyFailed}
+    assert messages() == (crossing | PERFORMED | WRITTEN | VALUES)
     assert not crossing & (PERFORMED | WRITTEN | VALUES)
 
 
@@ -138,7 +140,8 @@ def test_what_moves_money_or_orders_is_journaled():
     """
     kept = set(PROJECTION)
     left_out = {events.TickBatch, events.Timer, events.Snapshot, events.Report, events.TradingSignal}
-    left_out |= {events.OrderFilled, strategy.StrategyFailed}  # a fill is journaled as what it did: Booked
+    left_out |= {events.OrderFilled}  # a fill is journaled as what it did: Booked
+    left_out |= {events.ClosePosition}  # its verdict and its order carry who asked
     left_out |= {events.Voided}  # so is an approval that met the closed gate: Refused
     assert kept == ({edge.event for edge in FLOW} | WRITTEN) - left_out
 
