@@ -5,6 +5,7 @@ the stages after it. One that the operator paused goes on seeing prices and clos
 would open is refused.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -12,10 +13,10 @@ from typing import Any
 import msgspec
 
 from alphapanda.core.answers import checked
+from alphapanda.core.hosted import MAX_UNANSWERED, PAUSED, QUARANTINED, RUNNING, Hosted
 from alphapanda.core.strategy import Strategy
 from alphapanda.events import (
     ClosePosition,
-    Fill,
     Halt,
     Instrument,
     Order,
@@ -36,48 +37,13 @@ from alphapanda.events import (
 )
 from alphapanda.times import to_ist
 
-MAX_UNANSWERED = 64
-"""Signals of one strategy without a final word; what comes on top is dropped."""
-RUNNING, PAUSED, QUARANTINED = "running", "paused", "quarantined"
-
-
-class Hosted:
-    """A strategy and what its host knows of it."""
-
-    def __init__(self, strategy: Strategy, positions: Mapping[int, int], orders: Iterable[Order]) -> None:
-        self.strategy = strategy
-        self.positions = dict(positions)
-        self.orders: dict[str, Order] = {}
-        self.waiting: dict[str, set[str]] = {broker: set() for broker in strategy.brokers}
-        self.signals = 0
-        self.errors = 0
-        self.state = RUNNING
-        for order in orders:
-            self.follow(order)
-
-    def follow(self, order: Order) -> None:
-        """Keep what may still trade at the first broker, and which signals wait for a final word anywhere."""
-        waiting = self.waiting.setdefault(order.broker, set())
-        if order.status.ended:
-            waiting.discard(order.signal_id)
-            self.orders.pop(order.order_id, None)
-            return
-        waiting.add(order.signal_id)
-        if self.sees(order.broker):
-            self.orders[order.order_id] = order
-
-    @property
-    def listens(self) -> bool:
-        return self.state != QUARANTINED
-
-    def sees(self, broker: str) -> bool:
-        return broker == self.strategy.brokers[0]
-
-    def full(self) -> bool:
-        return any(len(signals) >= MAX_UNANSWERED for signals in self.waiting.values())
-
+MOST_PLACES = 10
+"""Of a traceback; an endless recursion has a thousand."""
 
 Output = TradingSignal | Refused | StrategyFailed
+Update = OrderOpened | OrderUpdated | OrderClosed
+Fate = Refused | OrderFilled | Update
+"""What becomes of a signal."""
 
 
 class StrategyRunner:
@@ -116,7 +82,10 @@ class StrategyRunner:
     @property
     def timed(self) -> bool:
         """Does any strategy have an `on_timer` of its own? If none has, no timer need be sent."""
-        return any(type(strategy).on_timer is not Strategy.on_timer for strategy in self.strategies())
+        return bool(self._with_timers())
+
+    def _with_timers(self) -> list[Hosted]:
+        return [h for h in self.hosted.values() if type(h.strategy).on_timer is not Strategy.on_timer]
 
     def _subscribe(self) -> None:
         """Token -> the strategies that trade it, quarantined ones left out."""
@@ -125,6 +94,12 @@ class StrategyRunner:
             if hosted.listens:
                 for token in hosted.strategy.instruments:
                     self._by_token.setdefault(token, []).append(hosted)
+
+    def begin_warm_up(self, positions: Mapping[str, Mapping[int, int]]) -> None:
+        """`positions` (strategy id -> token -> quantity) are those before the first row to be shown."""
+        for strategy_id, held in positions.items():
+            hosted = self.hosted[strategy_id]
+            self._call(hosted, 0, hosted.strategy.on_start, held, [])
 
     def warm_up(self, batch: TickBatch, blind: Mapping[str, int] | None = None) -> None:
         """Show rows that were taken before a restart: windows fill, signals are dropped.
@@ -136,6 +111,19 @@ class StrategyRunner:
             for hosted in self._by_token.get(tick.instrument_token, ()):
                 if batch.row > unseen.get(hosted.strategy.strategy_id, -1):
                     self._call(hosted, batch.time_ns, hosted.strategy.on_market_data, tick)
+
+    def warm_up_timer(self, time_ns: int, row: int, blind: Mapping[str, int]) -> None:
+        """The second that passed before `row`."""
+        for hosted in self._with_timers():
+            if row > blind.get(hosted.strategy.strategy_id, -1):
+                self._call(hosted, time_ns, hosted.strategy.on_timer, to_ist(time_ns))
+
+    def remind(self, fate: Fate, row: int, blind: Mapping[str, int] | None = None) -> None:
+        """Tell again, between the rows of a warm-up, what became of a signal. Positions know it already."""
+        owner = fate.signal if isinstance(fate, Refused) else fate.order
+        hosted = self.hosted.get(owner.strategy_id)
+        if hosted is not None and row > (blind or {}).get(owner.strategy_id, -1):
+            self._tell(hosted, fate)
 
     def start(self) -> list[Output]:
         """Set every strategy's view from its positions and open orders. Comes after the warm-up."""
@@ -157,10 +145,10 @@ class StrategyRunner:
         match event:
             case TickBatch():
                 return self.on_ticks(event)
-            case OrderFilled(order, fill):
-                self._on_filled(order, fill)
-            case OrderOpened(order) | OrderUpdated(order) | OrderClosed(order):
-                self._on_update(order)
+            case OrderFilled():
+                self._on_filled(event)
+            case OrderOpened() | OrderUpdated() | OrderClosed():
+                self._on_update(event)
             case Refused():
                 self._on_refused(event)
             case Timer(time_ns):
@@ -205,10 +193,9 @@ class StrategyRunner:
         outputs: list[Output] = []
         if self._halted:
             return outputs
-        for hosted in self.hosted.values():
-            if type(hosted.strategy).on_timer is not Strategy.on_timer:
-                signals = self._call(hosted, time_ns, _timed, hosted.strategy, to_ist(time_ns))
-                outputs += self._emit(hosted, signals or (), TickBatch(time_ns=time_ns, ticks=()))
+        for hosted in self._with_timers():
+            signals = self._call(hosted, time_ns, _timed, hosted.strategy, to_ist(time_ns))
+            outputs += self._emit(hosted, signals or (), TickBatch(time_ns=time_ns, ticks=()))
         return outputs
 
     def _emit(self, hosted: Hosted, signals: Sequence[TradingSignal], batch: TickBatch) -> list[Output]:
@@ -300,32 +287,41 @@ class StrategyRunner:
             self._subscribe()
             self._renew(hosted)
 
-    def _on_filled(self, order: Order, fill: Fill) -> None:
-        hosted = self.hosted.get(order.strategy_id)
+    def _on_filled(self, event: OrderFilled) -> None:
+        hosted = self.hosted.get(event.order.strategy_id)
         if hosted is None:
             return
-        hosted.follow(order)
-        if hosted.sees(order.broker):
-            token = fill.instrument.instrument_token
+        hosted.follow(event.order)
+        if hosted.sees(event.order.broker):
+            fill, token = event.fill, event.fill.instrument.instrument_token
             hosted.positions[token] = hosted.positions.get(token, 0) + fill.signed_quantity
-            self._call(hosted, fill.traded_ns, hosted.strategy.on_fill, fill)
+        self._tell(hosted, event)
 
-    def _on_update(self, order: Order) -> None:
-        hosted = self.hosted.get(order.strategy_id)
-        if hosted is None:
-            return
-        hosted.follow(order)
-        if hosted.sees(order.broker):
-            self._call(hosted, order.updated_ns, hosted.strategy.on_order_update, order)
+    def _on_update(self, event: Update) -> None:
+        hosted = self.hosted.get(event.order.strategy_id)
+        if hosted is not None:
+            hosted.follow(event.order)
+            self._tell(hosted, event)
 
-    def _on_refused(self, refused: Refused) -> None:
-        signal = refused.signal
-        hosted = self.hosted.get(signal.strategy_id)
-        if hosted is None:
-            return
-        hosted.waiting.setdefault(refused.broker, set()).discard(signal.signal_id)
-        if hosted.sees(refused.broker) and not signal.by:  # what the operator asked was not its own
-            self._call(hosted, signal.time_ns, hosted.strategy.on_refused, signal, refused.rule, refused.why)
+    def _on_refused(self, event: Refused) -> None:
+        hosted = self.hosted.get(event.signal.strategy_id)
+        if hosted is not None:
+            hosted.waiting.setdefault(event.broker, set()).discard(event.signal.signal_id)
+            self._tell(hosted, event)
+
+    def _tell(self, hosted: Hosted, fate: Fate) -> None:
+        """The strategy hears what became of its signal at its first broker."""
+        strategy = hosted.strategy
+        match fate:
+            case Refused(signal=signal, broker=broker):
+                if hosted.sees(broker) and not signal.by:  # what the operator asked was not its own
+                    self._call(hosted, signal.time_ns, strategy.on_refused, signal, fate.rule, fate.why)
+            case OrderFilled(order, fill):
+                if hosted.sees(order.broker):
+                    self._call(hosted, fill.traded_ns, strategy.on_fill, fill)
+            case OrderOpened(order) | OrderUpdated(order) | OrderClosed(order):
+                if hosted.sees(order.broker):
+                    self._call(hosted, order.updated_ns, strategy.on_order_update, order)
 
     def _resume(self) -> None:
         """After `kill-switch off` nothing is compared across the gap: new strategies, empty windows."""
@@ -352,7 +348,8 @@ class StrategyRunner:
         hosted.state = QUARANTINED
         hosted.errors += 1
         self._subscribe()
-        self._failures.append(StrategyFailed(hosted.strategy.strategy_id, _told(error), time_ns))
+        failure = StrategyFailed(hosted.strategy.strategy_id, _told(error), time_ns, _trace(error))
+        self._failures.append(failure)
 
 
 def _told(error: BaseException) -> str:
@@ -363,8 +360,19 @@ def _told(error: BaseException) -> str:
         raise
     except BaseException:  # noqa: BLE001 - as in _on_ticks
         words = "what cannot be put into words"
-    line = f"{type(error).__name__}: {words}"
-    return " ".join(line.encode(errors="replace").decode().split())
+    line = " ".join(f"{type(error).__name__}: {words}".encode(errors="replace").decode().split())
+    return "".join(character for character in line if character.isprintable())
+
+
+def _trace(error: BaseException) -> tuple[str, ...]:
+    """The places of the strategy's own code; the first is this file's and says nothing."""
+    places: deque[str] = deque(maxlen=MOST_PLACES)
+    place = error.__traceback__.tb_next if error.__traceback__ is not None else None
+    while place is not None:
+        code = place.tb_frame.f_code
+        places.append(f"{code.co_filename}, line {place.tb_lineno}, in {code.co_qualname}")
+        place = place.tb_next
+    return tuple(places)
 
 
 def _timed(strategy: Strategy, now: datetime) -> Sequence[TradingSignal]:

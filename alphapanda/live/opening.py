@@ -4,10 +4,9 @@ Start and restart are this one path. Paper's book comes from the journal: an ord
 restored, one that was prepared or sent but never rested is not found, at once.
 """
 
+from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 
-import anyio
-import anyio.lowlevel
 from loguru import logger
 from msgspec import Struct
 from msgspec.structs import replace
@@ -17,11 +16,11 @@ from alphapanda.core.execution import TradingEngine
 from alphapanda.errors import CannotStart, DataError
 from alphapanda.events import Halt, Instrument, Order, OrderClosed, OrderStatus, Report, ReportKind, TickBatch
 from alphapanda.live.options import Options
+from alphapanda.live.warm_up import furthest, warm_up
 from alphapanda.pipeline import Cores, Saved, build_cores
 from alphapanda.plan import market_of, plan_of
 from alphapanda.store import Recovered, Store
 from alphapanda.store.schema import SQLITE_VERSION, sqlite_is_fixed
-from alphapanda.times import to_ist
 from alphapanda.venues.contract import Broker, FiniteFeed
 from alphapanda.venues.instruments import InstrumentBook
 from alphapanda.venues.paper import PaperBroker
@@ -31,8 +30,6 @@ from alphapanda.venues.simulated import BUILT_IN, SimulatedSession, instrument_o
 prices = logger.bind(channel="market_data")
 trading = logger.bind(channel="trading")
 
-WARM_UP_ROWS = 2_000
-"""Rows shown to the strategies before the loop may look at anything else."""
 UNSETTLED = (OrderStatus.PREPARED, OrderStatus.SENT, OrderStatus.UNKNOWN)
 
 
@@ -72,22 +69,23 @@ async def open_line(
     feed = _open_feed(loaded, book)
     _look_at_brokers(loaded)
     plan = plan_of(loaded, book, tag_seed=store.tag_seed, calendar=options.calendar)
+    _look_at_products(recovered.saved, plan.products)
     plan = replace(plan, starting_cash=store.open_accounts(dict(plan.starting_cash)))
     saved = _settled(recovered.saved, store)
     cores = build_cores(plan, saved)
-    rows, taken = feed.batches(), _furthest(feed, recovered.taken)
+    rows, taken = feed.batches(), furthest(feed, recovered.taken)
     if recovered.taken and not taken:
         prices.warning("other data was walked before; this data starts at row 1 and adds to the same book")
     if taken:
         prices.info("{} rows were taken before: shown to the strategies as warm-up", taken)
-        await _warm_up(cores, rows, taken, _blind(cores, feed, recovered, taken), warming_up)
+        await warm_up(cores, feed, rows, recovered, taken, warming_up)
     return Opened(
         cores=cores,
         brokers=_brokers(loaded, saved, recovered),
         feed=feed,
         rows=rows,
         taken=taken,
-        clock_ns=_furthest(feed, recovered.clock),
+        clock_ns=furthest(feed, recovered.clock),
         halt=recovered.halt,
     )
 
@@ -111,9 +109,20 @@ def _look_at_brokers(loaded: Loaded) -> None:
             raise CannotStart(f"active_brokers: the {name} broker is not available yet; use paper")
 
 
-def _furthest(feed: FiniteFeed, marks: Mapping[str, int]) -> int:
-    """The row or time that this data had come to, under any identity it may be known by."""
-    return max((mark for identity, mark in marks.items() if feed.continues(identity)), default=0)
+def _look_at_products(saved: Saved, products: Mapping[str, str]) -> None:
+    """An exit in another product than its entry would open a second position beside it."""
+    held: Counter[tuple[str, str, str, str]] = Counter()
+    for fill in saved.fills:
+        held[fill.broker, fill.strategy_id, fill.instrument.key, fill.product] += fill.signed_quantity
+    for order in saved.orders:
+        if not order.status.ended and order.status not in UNSETTLED:
+            held[order.broker, order.strategy_id, order.instrument.key, order.product] += order.signed_pending
+    for (broker, strategy_id, symbol, product), quantity in held.items():
+        if quantity and product != products.get(broker, product):
+            raise CannotStart(
+                f"zerodha.product is {products[broker]}, but {strategy_id} has {quantity} {symbol} "
+                f"at {broker} as {product}: set it back to {product} until that is closed"
+            )
 
 
 def _open_feed(loaded: Loaded, book: InstrumentBook) -> FiniteFeed:
@@ -163,35 +172,6 @@ def _settled(saved: Saved, store: Store) -> Saved:
                 if isinstance(event, OrderClosed):
                     trading.warning("order {} did not reach {}: not found", order.order_id, order.broker)
     return replace(saved, orders=tuple(engine.order(order.order_id) for order in saved.orders))
-
-
-def _blind(cores: Cores, feed: FiniteFeed, recovered: Recovered, taken: int) -> dict[str, int]:
-    """Strategy id -> the last row that it must not see: made anew there, it has empty windows."""
-    all_of_them = taken if recovered.halt is not None else _furthest(feed, recovered.blind)
-    return {
-        strategy_id: max(all_of_them, _furthest(feed, recovered.renewed.get(strategy_id, {})))
-        for strategy_id in cores.strategy.hosted
-    }
-
-
-async def _warm_up(
-    cores: Cores,
-    rows: Iterator[TickBatch],
-    taken: int,
-    blind: Mapping[str, int],
-    warming_up: Callable[[], None],
-) -> None:
-    """Rows that were taken: prices for all, windows for strategies after `blind`, nothing to trade on."""
-    for batch in rows:
-        cores.risk.on(batch)
-        cores.portfolio.on(batch)
-        cores.strategy.warm_up(batch, blind)
-        if batch.row % WARM_UP_ROWS == 0:
-            warming_up()
-            await anyio.lowlevel.checkpoint()
-        if batch.row >= taken:
-            prices.info("going on after row {} of {}", batch.row, to_ist(batch.time_ns).isoformat())
-            return
 
 
 def _brokers(loaded: Loaded, saved: Saved, recovered: Recovered) -> dict[str, Broker]:

@@ -43,7 +43,10 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
         with closing(_opened(path)) as connection:
             yield connection
     except sqlite3.Error as error:
-        raise Fatal(f"store {path} cannot be read: {error}") from error
+        raise Fatal(
+            f"store {path} cannot be read: {error}; if it is damaged, stop the daemon and restore a backup,"
+            " or set another storage.path"
+        ) from error
 
 
 def _opened(path: Path) -> sqlite3.Connection:

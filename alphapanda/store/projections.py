@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from alphapanda.core.runner import PAUSED, QUARANTINED, RUNNING
+from alphapanda.core.hosted import PAUSED, QUARANTINED, RUNNING
 from alphapanda.events import (
     AccountOpened,
     Approved,

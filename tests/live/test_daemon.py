@@ -17,7 +17,7 @@ from sessions import CASH, DEADLINE_S, until
 from alphapanda.config import load
 from alphapanda.errors import CannotStart
 from alphapanda.events import AccountOpened, Halt, Resume, RowTaken
-from alphapanda.live import control, opening
+from alphapanda.live import control, opening, warm_up
 from alphapanda.live.daemon import Daemon
 from alphapanda.live.options import Options
 from alphapanda.store import journal, lock, schema
@@ -221,7 +221,7 @@ def test_a_stop_while_the_journal_is_folded_is_not_forgotten_when_a_long_warm_up
 def test_a_long_warm_up_is_answered_and_stopped(folder, endless, how, logged):
     async def main():
         async with running(folder) as (daemon, task):
-            await until(lambda: endless.shown > opening.WARM_UP_ROWS)
+            await until(lambda: endless.shown > warm_up.ROWS_AT_ONCE)
             assert (await ask(daemon, "status"))["result"]["state"] == "starting"
             await stopped(daemon, how)
             assert await task == 0
@@ -261,7 +261,7 @@ def test_a_kill_during_the_start_is_journaled_once_the_store_is_open(folder, bra
 def test_a_kill_during_a_start_that_is_stopped_holds_for_the_next_one(folder, endless, monkeypatch):
     async def killed():
         async with running(folder) as (daemon, task):
-            await until(lambda: endless.shown > opening.WARM_UP_ROWS)
+            await until(lambda: endless.shown > warm_up.ROWS_AT_ONCE)
             assert (await ask(daemon, "kill_switch_on", reason="news"))["ok"]
             daemon.stop()
             assert await task == 0

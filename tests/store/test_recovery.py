@@ -27,6 +27,7 @@ from alphapanda.events import (
     StrategyPaused,
     StrategyResumed,
 )
+from alphapanda.live.warm_up import warm_up
 from alphapanda.pipeline import build_cores
 from alphapanda.store import Store, journal, schema
 from alphapanda.store.projections import PROJECTION
@@ -58,6 +59,13 @@ def held(positions):
     return {token: quantity for token, quantity in positions.items() if quantity}
 
 
+class AFeed:
+    """The data that `session` says was walked."""
+
+    def continues(self, identity):
+        return identity == "a feed"
+
+
 @given(prices)
 def test_cores_built_from_the_journal_are_the_cores_that_wrote_it(prices):
     cores, said = session(rows(prices))
@@ -72,10 +80,8 @@ def test_a_restart_between_two_rows_changes_no_trade(prices, cut):
     cores, before = session(walk[:cut])
     recovered = fold(kept(before))
     again = build_cores(plan(), recovered.saved)
-    for row in walk[:cut]:
-        again.risk.on(row)
-        again.portfolio.on(row)
-        again.strategy.warm_up(row)
+    if cut:
+        asyncio.run(warm_up(again, AFeed(), iter(walk), recovered, min(cut, len(walk)), lambda: None))
     resting, after = cores.execution.open_orders(), []
     shop = market(orders=resting, trades_made=recovered.trades_made("paper"))
     loop = Backtest(again, {"paper": shop}, after.append)
