@@ -10,9 +10,8 @@ off`: a position found then is kept until its window is full.
 """
 
 from collections import deque
-from collections.abc import Mapping, Sequence
 from math import sqrt
-from typing import Annotated, Any
+from typing import Annotated
 
 from msgspec import Meta, Struct
 
@@ -37,24 +36,18 @@ class MeanReversionStrategy(PositionStrategy):
         def __post_init__(self) -> None:
             if self.exit_z >= self.entry_z:
                 raise ValueError(f"exit_z {self.exit_z} must be less than entry_z {self.entry_z}")
-            furthest = (self.window - 1) / sqrt(self.window)
+            furthest = sqrt(self.window - 1)  # where all other prices of the window are the same
             if max(self.entry_z, self.stop_z or 0) >= furthest:
                 raise ValueError(f"entry_z and stop_z must be under {furthest:.2f}: this window has no more")
             if self.stop_z is not None and self.stop_z <= self.entry_z:
                 raise ValueError(f"stop_z {self.stop_z} must be more than entry_z {self.entry_z}")
 
     params: Params
+    retry_s = 60.0
 
-    def __init__(
-        self,
-        strategy_id: str,
-        instruments: Sequence[int],
-        brokers: Sequence[str],
-        params: Mapping[str, Any] | Struct | None = None,
-    ) -> None:
-        super().__init__(strategy_id, instruments, brokers, params)
+    def prepare(self) -> None:
         self._windows: dict[int, Window] = {}
-        self._stopped: set[int] = set()
+        self._stopped: dict[int, int] = {}  # LONG or SHORT: what was stopped and has not come back
 
     def on_market_data(self, tick: MarketTick) -> list[TradingSignal]:
         if not 0 < tick.last_price < HIGHEST_PRICE:  # NaN too: it compares false
@@ -79,15 +72,17 @@ class MeanReversionStrategy(PositionStrategy):
         if against <= params.exit_z:
             return self.leave(tick, params.quantity, f"back at {against:.2f} deviations")
         if params.stop_z is not None and against >= params.stop_z:
-            self._stopped.add(tick.instrument_token)
+            token = tick.instrument_token
+            self._stopped[token] = self.view(token)
             return self.leave(tick, params.quantity, f"stopped at {against:.2f} deviations")
         return []
 
     def _enter(self, tick: MarketTick, z: float) -> list[TradingSignal]:
         params, token = self.params, tick.instrument_token
-        if token in self._stopped:  # until it has come back once: else each stop would be bought again
-            if abs(z) <= params.exit_z:
-                self._stopped.discard(token)
+        stopped = self._stopped.get(token)
+        if stopped is not None:  # until it has come back once: else each stop would be bought again
+            if -z * stopped <= params.exit_z:
+                del self._stopped[token]
             return []
         if params.stop_z is not None and abs(z) >= params.stop_z:
             return []

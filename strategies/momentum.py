@@ -5,9 +5,8 @@ the look-back is counted in ticks (or bars), not in seconds.
 """
 
 from collections import deque
-from collections.abc import Mapping, Sequence
 from math import inf
-from typing import Annotated, Any
+from typing import Annotated
 
 from msgspec import Meta, Struct
 
@@ -17,7 +16,7 @@ from alphapanda.events import MarketTick, TradingSignal
 
 class MomentumStrategy(PositionStrategy):
     class Params(Struct, frozen=True, forbid_unknown_fields=True):
-        lookback_period: Annotated[int, Meta(ge=1)] = 5
+        lookback_period: Annotated[int, Meta(ge=1, le=10_000_000)] = 5
         buy_threshold: Annotated[float, Meta(gt=0)] = 1.003
         sell_threshold: Annotated[float, Meta(gt=0)] = 0.997
         quantity: Annotated[int, Meta(ge=1)] = 1
@@ -25,14 +24,7 @@ class MomentumStrategy(PositionStrategy):
 
     params: Params
 
-    def __init__(
-        self,
-        strategy_id: str,
-        instruments: Sequence[int],
-        brokers: Sequence[str],
-        params: Mapping[str, Any] | Struct | None = None,
-    ) -> None:
-        super().__init__(strategy_id, instruments, brokers, params)
+    def prepare(self) -> None:
         length = self.params.lookback_period + 1
         self._prices: dict[int, deque[float]] = {token: deque(maxlen=length) for token in self.instruments}
 
@@ -47,7 +39,7 @@ class MomentumStrategy(PositionStrategy):
         if len(prices) <= params.lookback_period:
             return []
         change = price / prices[0]
-        if change >= params.buy_threshold:
+        if change >= params.buy_threshold and self._view.get(token) != LONG:
             return self._on_rise(tick, self._view.get(token, FLAT))
         if change <= params.sell_threshold:
             return self._on_fall(tick, self._view.get(token, FLAT))

@@ -6,13 +6,16 @@ often. A gap through the stop costs more than the stop says.
 
 The range is made of ticks stamped from 09:15 IST on, before 09:15 + `minutes`. Without one of them there is
 no trade that day: who comes late (a start at noon, a kill switch that was on) does not know the range, and
-one of later prices would be another strategy. What it holds by then it still closes at `exit_at`.
+one of later prices would be another strategy. What it holds by then has no stop; it is closed at `exit_at`.
+
+It acts on prices only: what has none from `exit_at` on stays held overnight. A finite feed that goes on after
+a stop shows earlier prices again but not what became of the signals, so that entries refused then count in
+`max_trades`.
 """
 
-from collections.abc import Mapping, Sequence
 from datetime import date
 from math import inf, isfinite
-from typing import Annotated, Any
+from typing import Annotated
 
 from msgspec import Meta, Struct
 
@@ -41,15 +44,9 @@ class OpeningRangeStrategy(PositionStrategy):
                 raise ValueError(f"exit_at {self.exit_at} must be after the range's end and before 15:30")
 
     params: Params
+    retry_s = 60.0
 
-    def __init__(
-        self,
-        strategy_id: str,
-        instruments: Sequence[int],
-        brokers: Sequence[str],
-        params: Mapping[str, Any] | Struct | None = None,
-    ) -> None:
-        super().__init__(strategy_id, instruments, brokers, params)
+    def prepare(self) -> None:
         self._range_ends = OPENS + self.params.minutes
         self._exit_at = _minutes(self.params.exit_at)
         self._days: dict[int, Day] = {}
@@ -83,11 +80,9 @@ class OpeningRangeStrategy(PositionStrategy):
         if day.trades >= params.max_trades:
             return []
         if price > day.high * (1 + buffer):
-            day.trades += 1
-            return self.go_long(tick, params.quantity, f"above {day.high:.2f}")
+            return day.enter(self.go_long(tick, params.quantity, f"above {day.high:.2f}"))
         if params.allow_short and price < day.low * (1 - buffer):
-            day.trades += 1
-            return self.go_short(tick, params.quantity, f"below {day.low:.2f}")
+            return day.enter(self.go_short(tick, params.quantity, f"below {day.low:.2f}"))
         return []
 
     def on_refused(self, signal: TradingSignal, rule: str, why: str) -> None:
@@ -105,6 +100,10 @@ class Day(Struct):
     high: float = 0.0
     low: float = inf
     trades: int = 0
+
+    def enter(self, signals: list[TradingSignal]) -> list[TradingSignal]:
+        self.trades += len(signals)
+        return signals
 
     def widen(self, tick: MarketTick) -> None:
         """By the price, or by all that a bar reached."""

@@ -16,6 +16,8 @@ LONGEST_REASON = 200
 
 def checked(answer: Any) -> list[TradingSignal]:
     """The signals, each with its declared types. Raises what is wrong; the runner quarantines for it."""
+    if isinstance(answer, TradingSignal):
+        raise TypeError("a strategy answers with a list: write [signal] instead of signal")
     if not isinstance(answer, Sequence) or len(answer) > MOST_SIGNALS:
         raise TypeError(f"a strategy answers with a list of at most {MOST_SIGNALS} signals")
     for signal in answer:

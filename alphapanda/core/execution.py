@@ -125,7 +125,7 @@ class TradingEngine:
                 return self._on_report(event)
             case Halt():
                 self.halted = True
-                return [CancelOrder(order) for order in self.open_orders()]
+                return [CancelOrder(order) for order in self.open_orders() if not order.closed_by_hand]
             case Resume():
                 self.halted = False
                 return []

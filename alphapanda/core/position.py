@@ -5,29 +5,29 @@ became of the order: a fill, an end without one, a refusal, a new start. So a su
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
-
-from msgspec import Struct
+from typing import Any, ClassVar
 
 from alphapanda.core.strategy import Strategy
 from alphapanda.events import Fill, MarketTick, Order, PositionEffect, TradingSignal
+from alphapanda.times import to_ns
 
 FLAT, LONG, SHORT = 0, 1, -1
+SECOND = 1_000_000_000
 
 
 class PositionStrategy(Strategy):
-    """Ask `view`, answer with `go_long`, `go_short` or `leave`; hooks that are overridden call `super()`."""
+    """Ask `view`, answer with `go_long`, `go_short` or `leave`; hooks that are overridden call `super()`.
 
-    def __init__(
-        self,
-        strategy_id: str,
-        instruments: Sequence[int],
-        brokers: Sequence[str],
-        params: Mapping[str, Any] | Struct | None = None,
-    ) -> None:
-        super().__init__(strategy_id, instruments, brokers, params)
-        self._view = dict.fromkeys(self.instruments, FLAT)
-        self._held = dict.fromkeys(self.instruments, 0)
+    `retry_s`: so long after a refused entry the same instrument is not entered, in seconds of its ticks.
+    """
+
+    retry_s: ClassVar[float] = 0.0
+
+    def __init__(self, *settings: Any, **named: Any) -> None:
+        self._view: dict[int, int] = {}
+        self._held: dict[int, int] = {}
+        self._refused_ns: dict[int, int] = {}
+        super().__init__(*settings, **named)
 
     def view(self, token: int) -> int:
         """1 long, -1 short, 0 flat: what the strategy believes it holds once its orders are done."""
@@ -36,7 +36,7 @@ class PositionStrategy(Strategy):
     def go_long(self, tick: MarketTick, quantity: int, reason: str = "") -> list[TradingSignal]:
         """A BUY that opens; nothing unless flat."""
         token = tick.instrument_token
-        if self._view.get(token, FLAT) != FLAT:
+        if self._view.get(token, FLAT) != FLAT or self._waits(tick):
             return []
         self._view[token] = LONG
         return [self.buy(tick, quantity, PositionEffect.OPEN, reason)]
@@ -44,10 +44,14 @@ class PositionStrategy(Strategy):
     def go_short(self, tick: MarketTick, quantity: int, reason: str = "") -> list[TradingSignal]:
         """A SELL that opens; nothing unless flat."""
         token = tick.instrument_token
-        if self._view.get(token, FLAT) != FLAT:
+        if self._view.get(token, FLAT) != FLAT or self._waits(tick):
             return []
         self._view[token] = SHORT
         return [self.sell(tick, quantity, PositionEffect.OPEN, reason)]
+
+    def _waits(self, tick: MarketTick) -> bool:
+        refused_ns = self._refused_ns.get(tick.instrument_token)
+        return refused_ns is not None and to_ns(tick.timestamp) - refused_ns < self.retry_s * SECOND
 
     def leave(self, tick: MarketTick, quantity: int, reason: str = "") -> list[TradingSignal]:
         """The CLOSE of what is held, long or short; nothing when flat."""
@@ -77,6 +81,8 @@ class PositionStrategy(Strategy):
             self._view_what_is_held(order.instrument.instrument_token)
 
     def on_refused(self, signal: TradingSignal, rule: str, why: str) -> None:  # noqa: ARG002 - a hook
+        if signal.position_effect is PositionEffect.OPEN:
+            self._refused_ns[signal.instrument_token] = signal.time_ns
         self._view_what_is_held(signal.instrument_token)
 
     def _view_what_is_held(self, token: int) -> None:

@@ -46,6 +46,10 @@ class Strategy:
         self.brokers = tuple(brokers)
         raw = msgspec.to_builtins(params) if isinstance(params, Struct) else dict(params or {})
         self.params = msgspec.convert(raw, type(self).Params)
+        self.prepare()
+
+    def prepare(self) -> None:
+        """Make the strategy's own memory, empty. `params`, `instruments` and `brokers` are set by now."""
 
     def on_market_data(self, tick: MarketTick) -> list[TradingSignal]:  # noqa: ARG002 - a hook
         """Answer a tick of one of the strategy's instruments. Always a list; never raises on a valid tick."""

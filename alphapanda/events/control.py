@@ -66,3 +66,5 @@ class StrategyFailed(Struct, frozen=True):
     strategy_id: str
     error: str
     time_ns: int
+    trace: tuple[str, ...] = ()
+    """Where it raised, the innermost place last."""

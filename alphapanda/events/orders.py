@@ -131,6 +131,11 @@ class Order(Struct, frozen=True, kw_only=True):
     by: str = ""
 
     @property
+    def closed_by_hand(self) -> bool:
+        """The operator's own close: the kill switch, which stops what adds risk, lets it live."""
+        return bool(self.by) and self.position_effect is PositionEffect.CLOSE
+
+    @property
     def pending_quantity(self) -> int:
         return self.quantity - self.filled_quantity
 

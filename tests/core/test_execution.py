@@ -3,7 +3,7 @@
 from itertools import product
 
 import pytest
-from builders import BUY, SELL, TEN_NS, batch, order, report, signal
+from builders import BUY, CLOSE, SELL, TEN_NS, batch, order, report, signal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -250,6 +250,12 @@ def test_a_halt_cancels_every_order_that_may_still_trade():
     assert engine.halted
     assert engine.on(Resume("test", "operator", TEN_NS)) == []
     assert not engine.halted
+
+
+def test_a_halt_leaves_the_closes_of_the_operator_alone():
+    assert engine_with(position_effect=CLOSE, by="uid 7").on(Halt("test", "operator", TEN_NS)) == []
+    for other in ({"position_effect": CLOSE}, {"by": "uid 7"}):
+        assert len(engine_with(**other).on(Halt("test", "operator", TEN_NS))) == 1
 
 
 def test_an_event_that_is_not_for_execution_raises():

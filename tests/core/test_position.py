@@ -1,7 +1,10 @@
 """The view of a strategy that is long, short or flat: when it changes and what puts it right."""
 
+from datetime import timedelta
+
 import pytest
-from builders import BUY, CLOSE, INFY, OPEN, SELL, TCS, fill, order, tick
+from builders import BUY, CLOSE, INFY, OPEN, SELL, TCS, TEN, TEN_NS, fill, order, tick
+from msgspec.structs import replace
 
 from alphapanda.core.position import FLAT, LONG, SHORT, PositionStrategy
 from alphapanda.events import OrderStatus
@@ -87,3 +90,30 @@ def test_a_start_expects_what_open_orders_will_bring():
     assert (strategy.view(TOKEN), strategy.view(TCS.instrument_token)) == (FLAT, SHORT)
     strategy.on_order_update(order(SELL, 5, status=S.CANCELLED))
     assert strategy.view(TOKEN) == LONG
+
+
+class Patient(PositionStrategy):
+    retry_s = 60.0
+
+
+def later(seconds, token=TOKEN):
+    return tick(token=token, timestamp=TEN + timedelta(seconds=seconds))
+
+
+@pytest.mark.parametrize("enter", ["go_long", "go_short"])
+def test_a_refused_entry_is_not_asked_for_again_before_its_time(enter):
+    strategy = Patient("p", [TOKEN, TCS.instrument_token], ["paper"])
+    (asked,) = getattr(strategy, enter)(tick(), 1)
+    strategy.on_refused(replace(asked, time_ns=TEN_NS), "max_order_value", "too much")
+    for second in (0, 1, 59):
+        assert getattr(strategy, enter)(later(second), 1) == []
+    assert getattr(strategy, enter)(later(1, TCS.instrument_token), 1)
+    assert getattr(strategy, enter)(later(60), 1)
+
+
+def test_a_refused_exit_may_be_asked_for_at_once():
+    strategy = Patient("p", [TOKEN], ["paper"])
+    strategy.on_start({TOKEN: 5}, [])
+    (asked,) = strategy.leave(tick(), 5)
+    strategy.on_refused(replace(asked, time_ns=TEN_NS), "market_closed", "not now")
+    assert strategy.leave(later(1), 5)

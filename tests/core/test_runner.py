@@ -4,7 +4,8 @@ from builders import BUY, CLOSE, INFY, OPEN, SELL, TCS, TEN_NS, batch, fill, ord
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alphapanda.core.runner import MAX_UNANSWERED, PAUSED, QUARANTINED, RUNNING, StrategyRunner
+from alphapanda.core.hosted import MAX_UNANSWERED, PAUSED, QUARANTINED, RUNNING
+from alphapanda.core.runner import StrategyRunner
 from alphapanda.core.strategy import Strategy
 from alphapanda.events import (
     ClosePosition,

@@ -25,7 +25,8 @@ from hypothesis import strategies as st
 from msgspec import Struct, ValidationError
 from msgspec.structs import replace
 
-from alphapanda.core.runner import MAX_UNANSWERED, StrategyRunner
+from alphapanda.core.hosted import MAX_UNANSWERED
+from alphapanda.core.runner import StrategyRunner
 from alphapanda.core.strategy import Strategy
 from alphapanda.events import (
     Halt,
@@ -149,6 +150,9 @@ def test_a_strategy_that_raises_is_quarantined_at_once_and_its_neighbours_go_on(
     outputs = runner.on(event)
     (failure,) = [output for output in outputs if isinstance(output, StrategyFailed)]
     assert (failure.strategy_id, failure.error) == ("broken", f"ValueError: broken in {hook}")
+    assert failure.trace[-1].startswith(f"{__file__}, line ")
+    assert failure.trace[-1].endswith("in Diary.note")
+    assert len(failure.trace) >= 2
     assert (runner.hosted["broken"].state, runner.hosted["broken"].errors) == ("quarantined", 1)
     before = list(broken.told)
     events = [event, *broken_inbox().values(), RESUME]
@@ -215,6 +219,7 @@ def test_a_strategy_that_wants_to_leave_is_quarantined_too(leaves):
     ("answer", "error"),
     [
         (5, "TypeError"),
+        (signal(), "TypeError: a strategy answers with a list: write [signal] instead of signal"),
         (["BUY"], "TypeError: a strategy answers with a list of TradingSignal, not str"),
         ([signal(), None], "TypeError: a strategy answers with a list of TradingSignal, not NoneType"),
         ([signal(quantity=1.5)], "ValidationError: Expected `int`, got `float` - at `$[0].quantity`"),

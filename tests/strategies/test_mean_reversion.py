@@ -93,6 +93,15 @@ def test_a_stop_leaves_and_waits_for_a_return_before_it_enters_again():
     assert said(strategy, [97, 86]) == [None, (BUY, OPEN)]
 
 
+def test_a_return_that_is_jumped_over_is_a_return():
+    """With exit_z 0 no price need ever be exactly usual."""
+    strategy = reverting(exit_z=0, stop_z=STOP)
+    said(strategy, LEVEL)
+    strategy.on_start({TOKEN: 1}, [])
+    assert said(strategy, [50, 49]) == [(SELL, CLOSE), None]
+    assert said(strategy, [120, *LEVEL, 99.9])[-1] == (BUY, OPEN)
+
+
 def test_what_is_beyond_the_stop_already_is_not_entered():
     assert said(reverting(stop_z=STOP), [*LEVEL, 50])[-1] is None
 
@@ -119,8 +128,8 @@ def test_the_reason_has_the_figure():
         ({"entry_z": 0}, "entry_z"),
         ({"exit_z": -0.1}, "exit_z"),
         ({"exit_z": 1.2}, "exit_z 1.2 must be less than entry_z"),
-        ({"entry_z": 2.05}, r"under 2\.04"),
-        ({"stop_z": 2.05}, r"under 2\.04"),
+        ({"entry_z": 2.24}, r"under 2\.24"),
+        ({"stop_z": 2.24}, r"under 2\.24"),
         ({"stop_z": 1.0}, r"stop_z 1\.0 must be more than entry_z"),
         ({"stop_z": 0}, "stop_z"),
         ({"quantity": 0}, "quantity"),
@@ -134,24 +143,24 @@ def test_a_bad_parameter_is_named(params, problem):
 
 
 def test_a_window_reaches_the_z_that_it_is_said_to_reach_and_no_further():
-    assert said(reverting(window=6, entry_z=2.041), [100] * 5 + [50])[-1] == (BUY, OPEN)
+    assert plain_z([100] * 5 + [50]) == pytest.approx(-(5**0.5))
+    assert said(reverting(window=6, entry_z=2.236), [100] * 5 + [50])[-1] == (BUY, OPEN)
 
 
 def reference(prices, window, allow_short, stop):
     """The first lines of the class, again: entries, exits and stops of orders that all fill."""
-    view, stopped, answers = 0, False, []
+    view, stopped, answers = 0, 0, []
     for count in range(1, len(prices) + 1):
         answer = None
         if count >= window:
             z = plain_z(prices[count - window : count])
-            usual = abs(z) <= EXIT
             against = -z * view
             if view and against <= EXIT:
                 answer, view = ("SELL" if view > 0 else "BUY"), 0
             elif view and stop and against >= stop:
-                answer, view, stopped = ("SELL" if view > 0 else "BUY"), 0, True
+                answer, view, stopped = ("SELL" if view > 0 else "BUY"), 0, view
             elif not view and stopped:
-                stopped = not usual
+                stopped = 0 if -z * stopped <= EXIT else stopped
             elif not view and ENTRY <= abs(z) < (stop or 100) and (z < 0 or allow_short):
                 view = 1 if z < 0 else -1
                 answer = "BUY" if view > 0 else "SELL"

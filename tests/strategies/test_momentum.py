@@ -74,6 +74,12 @@ def test_a_long_view_is_closed_by_a_fall_and_not_doubled_by_a_rise():
     assert strategy.view(TOKEN) == 0
 
 
+def test_thresholds_that_overlap_buy_when_not_long_and_sell_when_long():
+    """Each sentence of the contract stands by itself: what is long is sold at the sell threshold, always."""
+    params = {"lookback_period": 1, "buy_threshold": 1.0, "sell_threshold": 1.0}
+    assert said(momentum(**params), *[100] * 5) == [None, *[(BUY, OPEN), (SELL, CLOSE)] * 2]
+
+
 def test_a_short_view_is_closed_to_flat_by_a_rise():
     strategy = momentum(allow_short=True)
     assert said(strategy, 100, 100, 100, 90, 80)[3:] == [(SELL, OPEN), None]
