@@ -17,7 +17,8 @@ _SECOND_NS = 1_000_000_000
 
 class SimulatedSession:
     """09:15:00 up to 15:30:00 IST of one fixed day. Each row is what Kite sends in one frame: the names that
-    traded or were quoted in that second, one tick each; seconds without any have no row.
+    traded or were quoted in that second, one tick each, and none in a quiet one. So row n is the same second
+    whatever names there are.
 
     `keys` are `EXCHANGE:SYMBOL`, in any order. `volatility` is the usual size of a name's move in a day, in
     percent. The tokens are the book's. DataError when two names have one token.
@@ -32,10 +33,11 @@ class SimulatedSession:
 
     @cached_property
     def identity(self) -> str:
-        """Of all that changes the prices; where the configuration says it otherwise, it is the same."""
+        """Of all that changes a name's prices. Which names there are does not: who adds one to a day that is
+        half walked goes on in the middle of it.
+        """
         above, below = self._volatility.as_integer_ratio()
-        names = " ".join(listing.key for listing in self._listings)
-        return sha256(f"simulated {VERSION} {self._seed} {above}/{below} {names}".encode()).hexdigest()
+        return sha256(f"simulated {VERSION} {self._seed} {above}/{below}".encode()).hexdigest()
 
     def continues(self, identity: str) -> bool:
         return identity == self.identity
@@ -45,12 +47,10 @@ class SimulatedSession:
         due: list[list[int]] = [[] for _ in range(SECONDS)]
         for number, share in enumerate(shares):
             due[share.due].append(number)
-        opens_ns, row = to_ns(OPENS), 0
+        opens_ns = to_ns(OPENS)
         met: set[int] = set()
         for second, numbers in enumerate(due):
             self._walked = second + 1
-            if not numbers:
-                continue
             numbers.sort()
             timestamp, ticks = OPENS + timedelta(seconds=second), []
             for number in numbers:
@@ -58,11 +58,10 @@ class SimulatedSession:
                 ticks.append(share.tick(second, timestamp))
                 if share.due < SECONDS:
                     due[share.due].append(number)
-            row += 1
             yield TickBatch(
                 time_ns=opens_ns + second * _SECOND_NS,
                 ticks=tuple(ticks),
-                row=row,
+                row=second + 1,
                 listed=self._listed(numbers, met) if len(met) < len(shares) else (),
             )
 

@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 from datetime import datetime
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 
 import pytest
@@ -19,7 +19,7 @@ from alphapanda.times import IST, to_ns
 from alphapanda.venues.instruments import InstrumentBook
 from alphapanda.venues.simulated import BUILT_IN, SimulatedSession, instrument_of
 
-PINNED = "925b65fa569c83e28310511394a367220d832348dea923ba2092b956790d5c56"
+PINNED = "494d1e47ecea6c6ee80e0dffdf44b83fac35679448853e90d66f84b4d2b6d4f1"
 """The default session of seed 1. Other prices need another VERSION, or an old run would go on in them."""
 TWO = ("NSE:INFY", "NSE:ITC")
 names = st.from_regex(r"NSE:[A-Z][A-Z0-9&-]{0,8}", fullmatch=True)
@@ -69,8 +69,8 @@ def test_a_row_is_a_second_with_one_tick_at_most_of_each_name(chosen, seed):
     for number, row in enumerate(rows, 1):
         tokens = [tick.instrument_token for tick in row.ticks]
         assert row.row == number
-        assert 0 < len(tokens) == len(set(tokens))
-        assert {(to_ns(tick.timestamp), tick.timestamp.tzinfo) for tick in row.ticks} == {(row.time_ns, IST)}
+        assert len(tokens) == len(set(tokens))
+        assert {(to_ns(tick.timestamp), tick.timestamp.tzinfo) for tick in row.ticks} <= {(row.time_ns, IST)}
         assert not row.time_ns % 1_000_000_000
         new = [instrument.instrument_token for instrument in row.listed]
         assert set(new) == set(tokens) - set(met)
@@ -83,7 +83,7 @@ def test_a_row_is_a_second_with_one_tick_at_most_of_each_name(chosen, seed):
 @given(names, st.integers(0, 50), st.sampled_from(["0", "1.5", "10"]))
 def test_the_prices_of_a_name_do_not_depend_on_the_other_names(other, seed, volatility):
     chosen = {"seed": seed, "volatility": volatility}
-    alone = list(ticks_of("NSE:ITC", first(200, ["NSE:ITC"], **chosen)))
+    alone = list(ticks_of("NSE:ITC", first(400, ["NSE:ITC"], **chosen)))
     among = list(ticks_of("NSE:ITC", first(400, ["NSE:ITC", "NSE:TCS", other], **chosen)))
     seen = min(len(alone), len(among))
     assert seen > 50
@@ -95,8 +95,8 @@ def test_the_session_is_the_whole_of_one_trading_day():
     assert rows[0].time_ns == to_ns(datetime(2026, 4, 15, 9, 15, tzinfo=IST))
     assert rows[-1].time_ns // 10**9 == to_ns(datetime(2026, 4, 15, 15, 30, tzinfo=IST)) // 10**9 - 1
     assert all(in_regular_session(row.time_ns) for row in rows)
-    assert 10_000 < len(rows) < 22_500
-    assert [row.row for row in rows] == list(range(1, len(rows) + 1))
+    assert 10_000 < sum(1 for row in rows if row.ticks) < 22_500
+    assert [row.row for row in rows] == list(range(1, 22_501))
 
 
 def test_how_much_was_read_grows_to_one_and_begins_again():
@@ -118,12 +118,18 @@ def test_identity_is_of_what_changes_the_prices():
     others = [
         session(TWO, seed=4),
         session(TWO, seed=3, volatility="1.6"),
-        session(["NSE:INFY"], seed=3),
-        session([*TWO, "NSE:TCS"], seed=3),
     ]
-    assert len({made.identity, *(other.identity for other in others)}) == 5
+    assert len({made.identity, *(other.identity for other in others)}) == 3
     assert made.continues(made.identity)
     assert not any(made.continues(other.identity) for other in others)
+
+
+def test_a_day_goes_on_with_other_names_in_the_same_second():
+    made, more = session(TWO, seed=3), session([*TWO, "NSE:TCS"], seed=3)
+    assert more.continues(made.identity)
+    for one, other in islice(zip(made.batches(), more.batches(), strict=True), 500):
+        assert (one.row, one.time_ns) == (other.row, other.time_ns)
+        assert set(one.ticks) <= set(other.ticks)
 
 
 @pytest.mark.parametrize("changed", [{"seed": 2}, {"volatility": "1.6"}], ids=["seed", "volatility"])
