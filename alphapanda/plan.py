@@ -121,9 +121,10 @@ def _module(name: str, where: str, folder: Path) -> ModuleType:
 def _load(name: str, where: str, load: Callable[[], ModuleType]) -> ModuleType:
     try:
         return load()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
+        problem = f"{type(error).__name__}: {error}"
         raise CannotStart(
-            f"{where}: class: {name} cannot be imported: {type(error).__name__}: {error}"
+            f"{where}: class: {name} cannot be imported: {problem}; correct the name, or its file"
         ) from error
 
 

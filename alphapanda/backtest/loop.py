@@ -58,7 +58,8 @@ class Backtest:
                 self._routes.setdefault(edge.event, []).append(stages[edge.to])
 
     def start(self) -> None:
-        self._cores.strategy.start()
+        self._queue.extend(self._cores.strategy.start())
+        self._drain()
 
     def turn(self, batch: TickBatch) -> None:
         if self._timed and batch.time_ns // SECOND > self._second:
@@ -87,7 +88,8 @@ class Backtest:
             for order in market.resting():
                 self._queue.extend(market.on(CancelOrder(order)))
         self._drain()
-        self._cores.strategy.stop()
+        self._queue.extend(self._cores.strategy.stop())
+        self._drain()
 
     def _drain(self) -> None:
         queue = self._queue

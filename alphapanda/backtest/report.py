@@ -42,30 +42,36 @@ class Equity:
     def __init__(self, starting_cash: float) -> None:
         self.now = self.peak = starting_cash
         self.drawdown = self.drawdown_percent = 0.0
+        self._filled = False
         self._held: dict[int, int] = {}
         self._last: dict[int, float] = {}
 
     def on_row(self, batch: TickBatch) -> None:
+        """The row as a whole, after its fills: no moment between two of its ticks is a point of the curve."""
+        moved, self._filled = self._filled, False
         for tick in batch.ticks:
             token, price = tick.instrument_token, tick.last_price
             held = self._held.get(token)
             if held:
                 self.now += held * (price - self._last[token])
-                self._note()
+                moved = True
             self._last[token] = price
+        if moved:
+            self._note()
 
     def seen(self) -> Container[int]:
         """The tokens that had a row."""
         return self._last
 
     def on_fill(self, booked: Booked) -> None:
+        """Valued at the price of the row before; `on_row` brings it to this row's."""
         fill = booked.fill
         token = fill.instrument.instrument_token
         price = float(fill.price)
         last = self._last.setdefault(token, price)
         self._held[token] = self._held.get(token, 0) + fill.signed_quantity
         self.now += fill.signed_quantity * (last - price) - float(fill.charges)
-        self._note()
+        self._filled = True
 
     def _note(self) -> None:
         if self.now > self.peak:

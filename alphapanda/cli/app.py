@@ -2,6 +2,7 @@
 
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -25,6 +26,7 @@ from alphapanda.cli import (
 from alphapanda.cli import config as config_command
 from alphapanda.cli.context import Context
 from alphapanda.cli.last_words import install, say_last, without_secrets
+from alphapanda.cli.output import cleaned, fitted
 from alphapanda.errors import CannotStart, NotRunning
 
 GAVE_UP, CANNOT_START, NOT_RUNNING = 1, 3, 4
@@ -94,16 +96,15 @@ def main() -> NoReturn:
     """Run the command; every error is one line on stderr and an exit code that systemd understands."""
     install()
     try:
-        code = app(standalone_mode=False)
+        code = _done()
     except UsageError as error:
         _leave_with_usage(error)
     except CannotStart as error:
         _leave(error, CANNOT_START)
     except NotRunning as error:
         _leave(error, NOT_RUNNING)
-    except BrokenPipeError:
-        # Whoever read our output has left; nothing more to say, and nothing to flush at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # whoever read our output has left: nothing more to say
+        _flush_nothing()
         sys.exit(0)
     except KeyboardInterrupt:
         sys.exit(0)
@@ -112,7 +113,33 @@ def main() -> NoReturn:
             install()  # typer has put its own hook in the place of ours, and that one prints everything
             raise
         _leave(error, GAVE_UP)
-    sys.exit(code or 0)
+    sys.exit(code)
+
+
+def _done() -> int:
+    """The exit code, once all that the command said is written: the end of Python would be too late."""
+    try:
+        code = app(standalone_mode=False)
+    except SystemExit as leaving:
+        if isinstance(leaving.__context__, BrokenPipeError):  # click has made an exit code 1 of it
+            raise leaving.__context__ from None
+        code = leaving.code
+    _flush()
+    return code or 0
+
+
+def _flush() -> None:
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        _flush_nothing()
+        if not isinstance(error, BrokenPipeError):
+            raise
+
+
+def _flush_nothing() -> None:
+    """What is still to be written goes nowhere: Python would fail at it once more when it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _leave_with_usage(error: UsageError) -> NoReturn:
@@ -120,12 +147,24 @@ def _leave_with_usage(error: UsageError) -> NoReturn:
     if type(error).__name__ == "NoArgsIsHelpError":  # a bare `alphapanda` or group: the help is the answer
         error.show()
         sys.exit(error.exit_code)
-    command = error.ctx.command_path if error.ctx is not None else "alphapanda"
+    command = error.ctx.command_path if error.ctx is not None else _command_path(sys.argv[1:])
     _leave(f"{message}; help: {command} -h", error.exit_code)
+
+
+def _command_path(words: list[str]) -> str:
+    """The command that these words call, for what was wrong before it was called."""
+    command, path = typer.main.get_command(app), ["alphapanda"]
+    for word in words:
+        if found := getattr(command, "commands", {}).get(word):
+            command = found
+            path.append(word)
+    return " ".join(path)
 
 
 def _leave(error: Exception | str, code: int) -> NoReturn:
     house = isinstance(error, str) or type(error).__module__.startswith("alphapanda")
     whole = without_secrets(f"{'' if house else f'{type(error).__name__}: '}{error}")
-    say_last(f"alphapanda: {' '.join(whole.split())}")
+    with suppress(OSError):  # a disk that is full is not what went wrong first
+        _flush()
+    say_last(fitted(f"alphapanda: {cleaned(' '.join(whole.split()))}", sys.stderr))
     sys.exit(code)

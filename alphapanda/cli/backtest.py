@@ -1,5 +1,7 @@
 """backtest: strategies over price files, with the same cores as the daemon."""
 
+import sys
+from contextlib import redirect_stdout
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -61,16 +63,17 @@ def backtest(
         raise CannotStart(str(error)) from error
     with progress_bar("backtest") as bar:
         start_logging(loaded.settings.logging, bar.write)
-        result = run_backtest(
-            loaded,
-            dataset,
-            book,
-            calendar=not no_calendar,
-            only=tuple(strategy or ()),
-            first=first.date() if first else None,
-            last=last.date() if last else None,
-            progress=bar.show,
-        )
+        with redirect_stdout(sys.stderr):  # what a strategy prints
+            result = run_backtest(
+                loaded,
+                dataset,
+                book,
+                calendar=not no_calendar,
+                only=tuple(strategy or ()),
+                first=first.date() if first else None,
+                last=last.date() if last else None,
+                progress=bar.show,
+            )
         for remark in result.remarks():
             logger.bind(channel="market_data").warning("{}", remark)
     if json:

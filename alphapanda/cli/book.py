@@ -12,13 +12,16 @@ from alphapanda.cli.output import DAY, clock, counted, print_json, print_table, 
 
 Row = dict[str, Any]
 OFFSET = "+05:30"
+MOST_ROWS = 10**9
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, nothing else.")]
 Broker = Annotated[str | None, typer.Option("--broker", help="Only this broker.", autocompletion=brokers)]
 Strategy = Annotated[
     str | None, typer.Option("--strategy", help="Only this strategy id.", autocompletion=strategies)
 ]
 Day = Annotated[datetime | None, typer.Option("--date", help="Only this day (IST).", **DAY)]
-Limit = Annotated[int | None, typer.Option("--limit", min=0, help="Only the newest so many rows.")]
+Limit = Annotated[
+    int | None, typer.Option("--limit", min=0, max=MOST_ROWS, help="Only the newest so many rows.")
+]
 
 
 class Column(NamedTuple):

@@ -9,13 +9,12 @@ import typer
 from alphapanda.cli.completion import brokers, strategies
 from alphapanda.cli.context import context_of
 from alphapanda.cli.daemon import ask_daemon
-from alphapanda.cli.output import counted, print_json, print_table, say
+from alphapanda.cli.output import cleaned, counted, fitted, print_json, print_table, say, warn
 from alphapanda.errors import Fatal
 
 if TYPE_CHECKING:
     from alphapanda.config import Settings
 
-ENDED = ("FILLED", "CANCELLED", "REJECTED", "NOT_FOUND", "WITHHELD")
 NOT_DONE = 1
 
 Row = dict[str, Any]
@@ -35,8 +34,7 @@ def cancel_all(ctx: typer.Context, broker: Broker = None, json: Json = False) ->
 
     Example: alphapanda cancel-all --broker paper
     """
-    settings = context_of(ctx).load().settings
-    found = ask_daemon(settings, "cancel_all", broker=broker)
+    found = ask_daemon(context_of(ctx).load(), "cancel_all", broker=broker)
     if json:
         print_json(found)
     else:
@@ -85,13 +83,15 @@ def close_all(
 def _close(
     ctx: typer.Context, symbol: str | None, broker: str | None, strategy: str | None, *, yes: bool, json: bool
 ) -> None:
+    if symbol is not None and not symbol.strip():
+        raise typer.BadParameter("is empty; `alphapanda close-all` closes everything", param_hint="SYMBOL")
     if not yes and not sys.stdin.isatty():
         raise typer.BadParameter("there is no terminal to ask on; say --yes", param_hint="--yes")
-    settings = context_of(ctx).load().settings
+    loaded = context_of(ctx).load()
     if not yes:
-        ask_daemon(settings, "status")  # no question where there is nobody to close anything
-        _ask(_question(settings, symbol, broker, strategy))
-    found = ask_daemon(settings, "close", symbol=symbol, broker=broker, strategy_id=strategy)
+        ask_daemon(loaded, "status")  # no question where there is nobody to close anything
+        _ask(_question(loaded.settings, symbol, broker, strategy))
+    found = ask_daemon(loaded, "close", symbol=symbol, broker=broker, strategy_id=strategy)
     if json:
         print_json(found)
     else:
@@ -101,16 +101,22 @@ def _close(
 
 
 def _question(settings: "Settings", symbol: str | None, broker: str | None, strategy: str | None) -> str:
-    """What is about to be closed, as the store has it."""
+    """What is about to be closed, and what that is at this moment, as the store has it."""
     from alphapanda.store import offline
 
     try:
         rows = offline.rows(Path(settings.storage.path), "positions", broker=broker, strategy=strategy)
     except (OSError, Fatal):  # a member of the control group need not be able to read the store
-        return "Close positions at the market?"
+        return f"Close every open position{_only(symbol, broker, strategy)} at the market?"
     held = [row for row in rows if row["quantity"] and (symbol is None or _is(symbol, row))]
     named = ", ".join(f"{row['quantity']} {row['tradingsymbol']} of {row['strategy_id']}" for row in held)
-    return f"Close {counted(len(held), 'position')}{f' ({named})' if held else ''} at the market?"
+    now = f"now {len(held)}: {named}" if held else "now none"
+    return f"Close every open position{_only(symbol, broker, strategy)} at the market ({now})?"
+
+
+def _only(symbol: str | None, broker: str | None, strategy: str | None) -> str:
+    parts = (("in", symbol), ("of", strategy), ("at", broker))
+    return "".join(f" {word} {name}" for word, name in parts if name is not None)
 
 
 def _is(symbol: str, row: Row) -> bool:
@@ -120,7 +126,8 @@ def _is(symbol: str, row: Row) -> bool:
 
 def _ask(question: str) -> None:
     try:
-        sure = typer.confirm(question, err=True)
+        asked = fitted(cleaned(f"{question} [y/N]:"), sys.stderr)
+        sure = typer.confirm(asked, show_default=False, prompt_suffix=" ", err=True)
     except typer.Abort:
         sure = False
     if not sure:
@@ -156,9 +163,20 @@ def _print_closing(closing: list[Row]) -> None:
         spare=("filled", "broker", "strategy"),
         below="why",
     )
-    if any(row["verdict"] == "approved" for row in closing):
+    if any(_may_fill(row) for row in closing):
         say("They fill at the next price of their instrument; see `alphapanda orders` and `positions`.")
         say("A strategy may open again: `alphapanda strategies pause ID`, or `alphapanda kill-switch on`.")
+
+
+def _may_fill(row: Row) -> bool:
+    """Approved, and neither rejected by its broker nor cancelled since."""
+    return row["verdict"] == "approved" and (row["status"] == "FILLED" or not _ended(row))
+
+
+def _ended(row: Row) -> bool:
+    from alphapanda.events import OrderStatus
+
+    return OrderStatus(row["status"]).ended
 
 
 def _why(row: Row) -> str:
@@ -167,11 +185,11 @@ def _why(row: Row) -> str:
 
 def _leave(found: Row) -> None:
     """Scripts must see it when something is still open."""
-    refused = [row for row in found.get("closing", ()) if row["verdict"] != "approved"]
-    resting = [row for row in found["cancelled"] if row["status"] not in ENDED]
+    refused = [row for row in found.get("closing", ()) if not _may_fill(row)]
+    resting = [row for row in found["cancelled"] if not _ended(row)]
     if refused:
-        typer.echo(f"{counted(len(refused), 'closing order')} refused: that position stays open", err=True)
+        warn(f"{counted(len(refused), 'closing order')} refused: that position stays open")
     if resting:
-        typer.echo(f"{counted(len(resting), 'order')} may still trade: its broker has not answered", err=True)
+        warn(f"{counted(len(resting), 'order')} may still trade: its broker has not answered")
     if refused or resting:
         raise typer.Exit(NOT_DONE)

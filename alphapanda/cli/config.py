@@ -1,6 +1,8 @@
 """`alphapanda config init|check|show`: parse, call, print. What is right or wrong is decided in `config/`."""
 
+import sys
 from collections.abc import Iterator
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -55,7 +57,8 @@ def check(ctx: typer.Context, *, as_json: Json = False) -> None:
     from alphapanda.plan import check_strategies
 
     loaded = context_of(ctx).load()
-    check_strategies(loaded)
+    with redirect_stdout(sys.stderr):  # what a strategy prints when it is imported
+        check_strategies(loaded)
     files = [str(path) for path in loaded.files]
     brokers = list(loaded.settings.active_brokers)
     strategies = [entry.id for entry in loaded.settings.strategies if entry.enabled]

@@ -1,5 +1,6 @@
 """What the global options say, for every command."""
 
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,12 @@ if TYPE_CHECKING:
 class Context:
     config: Path | None
     env: str | None
+
+    @property
+    def command(self) -> str:
+        """`alphapanda` with what its caller has said, for the shell, from any folder."""
+        config = ["--config", str(self.config.absolute())] if self.config else []
+        return shlex.join(["alphapanda", *config, *(["--env", self.env] if self.env else [])])
 
     def load(
         self,

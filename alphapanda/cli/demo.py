@@ -2,8 +2,9 @@
 
 import sys
 import tempfile
-from contextlib import ExitStack
+from contextlib import ExitStack, redirect_stdout
 from pathlib import Path
+from shutil import rmtree
 from time import perf_counter
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +13,7 @@ import typer
 from alphapanda.cli.context import Context, context_of
 from alphapanda.cli.output import print_json
 from alphapanda.cli.run import speed_of
+from alphapanda.errors import CannotStart, Fatal
 
 if TYPE_CHECKING:
     from alphapanda.config import Loaded
@@ -46,16 +48,23 @@ def demo(
     pace = speed_of(speed)
     with ExitStack() as stack:
         folder = _folder(keep, stack)
-        loaded = _loaded(context_of(ctx), folder, seed)
-        with watching(loaded.settings.feed.simulated.seed) as view:
-            started = perf_counter()
-            code, status = _trade(loaded, pace, view)
-            elapsed = perf_counter() - started
+        try:
+            loaded = _loaded(context_of(ctx), folder, seed)
+            with watching(loaded.settings.feed.simulated.seed) as view:
+                started = perf_counter()
+                with redirect_stdout(sys.stderr):  # what a strategy prints
+                    code, status = _trade(loaded, pace, view)
+                elapsed = perf_counter() - started
+        except CannotStart:
+            if keep is not None:  # it was made just now, and the next try may want its name
+                rmtree(folder, ignore_errors=True)
+            raise
         found = document(loaded, status, elapsed)
     if json:
         print_json(found)
     else:
-        print_results(found, keep)
+        configured = loaded.folder != folder
+        print_results(found, keep, context_of(ctx).command if configured else None)
     sys.exit(code)
 
 
@@ -84,6 +93,7 @@ def _loaded(context: Context, folder: Path, seed: int | None) -> "Loaded":
         "storage.path": str(folder / "alphapanda.db"),
         "control.socket": str(folder / "control.sock"),
         "control.kill_file": str(folder / "KILL"),
+        "control.group": "",
         "logging.level": "WARNING",
         "logging.file_enabled": False,
         "alerts.urls": [],
@@ -93,11 +103,27 @@ def _loaded(context: Context, folder: Path, seed: int | None) -> "Loaded":
     file = folder / "config.toml"
     try:
         loaded = context.load(overrides, _on_paper)
+        if loaded.settings.redis.enabled and _beside_a_daemon(context, overrides):
+            loaded = context.load(overrides | {"redis.enabled": False}, _on_paper)
     except NoConfiguration:
         file.write_text(render(), encoding="utf-8")
         loaded = replace(context, config=file).load(overrides, _on_paper)
     file.write_text(render(loaded.settings), encoding="utf-8")
     return loaded
+
+
+def _beside_a_daemon(context: Context, overrides: dict[str, Any]) -> bool:
+    """Does a daemon run on the user's own store? Then what is in Redis is not for a demo to change."""
+    from alphapanda.store import lock
+
+    own = {key: value for key, value in overrides.items() if not key.startswith(("storage.", "control."))}
+    try:
+        pid = lock.holder(Path(context.load(own, _on_paper).settings.storage.path))
+    except Fatal:  # another user's store, which nobody else may look at
+        pid = 0
+    if pid is not None:
+        sys.stderr.write("Redis is left to the daemon of this configuration.\n")
+    return pid is not None
 
 
 def _on_paper(values: dict[str, Any]) -> None:

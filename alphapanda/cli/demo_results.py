@@ -2,10 +2,11 @@
 
 from collections import Counter
 from pathlib import Path
+from shlex import quote
 from shutil import which
 from typing import TYPE_CHECKING, Any
 
-from alphapanda.cli.output import counted, print_table, profit, rupees, say
+from alphapanda.cli.output import counted, print_table, profit, put, rupees, say
 
 if TYPE_CHECKING:
     from alphapanda.config import Loaded
@@ -17,6 +18,7 @@ def document(loaded: "Loaded", status: dict[str, Any], elapsed_s: float) -> dict
     """{summary, portfolio, trades, orders}, read from the store as the daemon left it."""
     from alphapanda.rows import for_people, standing_row
     from alphapanda.store import offline
+    from alphapanda.venues.simulated import OPENS
 
     store = Path(loaded.settings.storage.path)
     tables = {
@@ -27,7 +29,7 @@ def document(loaded: "Loaded", status: dict[str, Any], elapsed_s: float) -> dict
     orders, trades, signals = tables["orders"], tables["trades"], tables["signals"]
     summary = {
         "seed": loaded.settings.feed.simulated.seed,
-        "session": trades[0]["traded_at"][:10] if trades else None,
+        "session": OPENS.date().isoformat(),
         "ticks": status["ticks"]["received"],
         "instruments": status["ticks"]["instruments"],
         "signals": len(signals),
@@ -68,10 +70,11 @@ def _strategies(status: dict[str, Any], tables: dict[str, list[dict[str, Any]]])
     return found
 
 
-def print_results(found: dict[str, Any], kept: Path | None) -> None:
+def print_results(found: dict[str, Any], kept: Path | None, command: str | None) -> None:
+    """`command` is `alphapanda` as its caller says it; None when there is no configuration yet."""
     summary = found["summary"]
     say(
-        f"Session of {summary['session'] or 'no trades'} · seed {summary['seed']} · "
+        f"Session of {summary['session']} · seed {summary['seed']} · "
         f"{summary['ticks']:,} ticks of {counted(summary['instruments'], 'instrument')} "
         f"in {summary['elapsed_s']:.1f} s"
     )
@@ -84,7 +87,7 @@ def print_results(found: dict[str, Any], kept: Path | None) -> None:
     _print_positions(summary["positions"])
     _print_portfolio(found["portfolio"])
     _print_latency(summary["latency_us"])
-    _print_next_steps(kept)
+    _print_next_steps(kept, command)
 
 
 def _print_strategies(summary: dict[str, Any]) -> None:
@@ -105,6 +108,11 @@ def _print_strategies(summary: dict[str, Any]) -> None:
         numbers=("signals", "orders", "fills", "charges"),
         profits=("profit",),
     )
+    for each in summary["strategies"]:
+        if each["state"] != "running":
+            say(f"{each['strategy_id']} is {each['state']}: its log line above says why\n")
+    if not summary["strategies"]:
+        say("No strategy is enabled in your configuration; `alphapanda strategies new dip` adds one.\n")
 
 
 def _print_orders(orders: list[dict[str, Any]]) -> None:
@@ -189,18 +197,20 @@ def _print_latency(latency_us: dict[str, dict[str, float]]) -> None:
     )
 
 
-def _print_next_steps(kept: Path | None) -> None:
+def _print_next_steps(kept: Path | None, command: str | None) -> None:
     """Where a reader goes from here."""
-    look = ["alphapanda demo --keep look", "alphapanda --config look/config.toml trades"]
+    first = [] if command else ["alphapanda config init"]
+    command = command or "alphapanda"
+    look = [f"{command} demo --keep look", "alphapanda --config look/config.toml trades"]
     if kept is not None:
-        look = [f"alphapanda --config {kept / 'config.toml'} trades"]
+        look = [f"alphapanda --config {quote(str(kept / 'config.toml'))} trades"]
     steps = (
         ("look at every trade", look),
-        ("write a strategy", ["alphapanda config init", "alphapanda strategies new dip"]),
-        ("run it as a daemon", ["alphapanda start", "alphapanda status", "alphapanda stop"]),
+        ("write a strategy", [*first, f"{command} strategies new dip"]),
+        ("run it as a daemon", [f"{command} start", f"{command} status", f"{command} stop"]),
     )
     say("Next steps" if which("alphapanda") else "Next steps (first: . .venv/bin/activate)")
     for number, (what, commands) in enumerate(steps, 1):
-        say(f"  {number}. {what:<20} {commands[0]}")
-        for command in commands[1:]:
-            say(f"     {'':<20} {command}")
+        put(f"  {number}. {what:<20} {commands[0]}")
+        for following in commands[1:]:
+            put(f"     {'':<20} {following}")

@@ -8,12 +8,13 @@ from typing import Annotated, Any
 import typer
 
 from alphapanda.cli.context import context_of
-from alphapanda.cli.daemon import who
-from alphapanda.cli.output import print_json, say
-from alphapanda.errors import Fatal
+from alphapanda.cli.daemon import missed, who
+from alphapanda.cli.output import cleaned, print_json, say, warn
+from alphapanda.errors import CannotStart, Fatal
 
 ASK_S = 1.0
 LONGEST_REASON = 200
+NOT_REACHED = 1
 
 app = typer.Typer(
     help="Halt trading at once, allow it again, show which it is.",
@@ -31,6 +32,9 @@ def on(
     json: Json = False,
 ) -> None:
     """Stop new orders at once and cancel resting ones. Positions stay. Holds until `off`.
+
+    What `close` and `close-all` have ordered goes on; `alphapanda cancel-all` ends that too. Exit code 1 when
+    no daemon was reached, but others run: with another --config or --env.
 
     Example: alphapanda kill-switch on --reason "prices look wrong"
     """
@@ -59,13 +63,15 @@ def status(ctx: typer.Context, json: Json = False) -> None:
     from alphapanda.cli.status import stopped
     from alphapanda.live.control import Unreachable, ask
 
-    settings = context_of(ctx).load().settings
+    loaded = context_of(ctx).load()
+    settings = loaded.settings
     store, socket = Path(settings.storage.path), Path(settings.control.socket)
     try:
         found = ask(socket, {"command": "status"}, ASK_S)["result"]
         where = f"daemon pid {found['pid']}"
     except Unreachable:
         found, where = stopped(store, settings.environment), "no daemon"
+        missed(loaded)
     _print(found["kill_switch"], f"store {store}, {where}", json)
 
 
@@ -73,7 +79,8 @@ def _switch(ctx: typer.Context, reason: str, *, turn_on: bool, json: bool) -> No
     from alphapanda.live.control import Unreachable, ask
     from alphapanda.store import lock
 
-    settings = context_of(ctx).load().settings
+    loaded = context_of(ctx).load()
+    settings = loaded.settings
     store, kill_file = Path(settings.storage.path), Path(settings.control.kill_file)
     reason = " ".join(reason.encode(errors="replace").decode().split())[:LONGEST_REASON]
     if not reason:
@@ -85,10 +92,13 @@ def _switch(ctx: typer.Context, reason: str, *, turn_on: bool, json: bool) -> No
     except Unreachable:
         pid = lock.holder(store)
         if pid is None:
-            _of_stopped_daemon(store, kill_file, reason, turn_on)
+            pid = _of_stopped_daemon(store, kill_file, reason, turn_on)
+        if pid is None:
             if settings.redis.enabled:
                 _tell_redis(settings.redis.url, turn_on)
             _print(_stored(store), f"store {store}, no daemon runs", json)
+            if missed(loaded) and turn_on:
+                raise typer.Exit(NOT_REACHED) from None
         elif turn_on:
             _of_stuck_daemon(pid, kill_file, reason)
             _print(
@@ -104,12 +114,22 @@ def _switch(ctx: typer.Context, reason: str, *, turn_on: bool, json: bool) -> No
     _print(reply["result"]["kill_switch"], f"store {store}, daemon answered", json)
 
 
-def _of_stopped_daemon(store: Path, kill_file: Path, reason: str, turn_on: bool) -> None:
-    from alphapanda.store import offline
+def _of_stopped_daemon(store: Path, kill_file: Path, reason: str, turn_on: bool) -> int | None:
+    """Write the store, unless a daemon takes it just then: its process id."""
+    from alphapanda.store import lock, offline
 
-    offline.switch(store, on=turn_on, reason=reason, by=who())
+    # As a running daemon has it: a second `on` keeps the first reason, and an `off` that ends nothing is not
+    # written down, for it would empty every window at the next start.
+    if bool(offline.kill_switch(store)["is_on"]) is not turn_on or (kill_file.exists() and not turn_on):
+        try:
+            offline.switch(store, on=turn_on, reason=reason, by=who())
+        except CannotStart:
+            if pid := lock.holder(store):
+                return pid
+            raise
     if not turn_on:
         kill_file.unlink(missing_ok=True)
+    return None
 
 
 def _tell_redis(url: str, turn_on: bool) -> None:
@@ -118,12 +138,11 @@ def _tell_redis(url: str, turn_on: bool) -> None:
 
     problem = mirror(url, enabled=not turn_on)
     if problem and turn_on:
-        typer.echo(f"Redis has not taken it ({problem}); the store has", err=True)
+        warn(f"Redis has not taken it ({problem}); the store has")
     elif problem:
-        typer.echo(
+        warn(
             f"Redis has not taken it ({problem}): a 0 in it halts the next start; "
-            f"when it is back, run this again, or: redis-cli set {KEY} 1",
-            err=True,
+            f"when it is back, run this again, or: redis-cli set {KEY} 1"
         )
 
 
@@ -152,4 +171,4 @@ def _print(switch: dict[str, Any], where: str, json: bool) -> None:
         print_json({"kill_switch": switch, "reached": where})
         return
     state = f"ON: {switch['reason']} (by {switch['by']})" if switch["on"] else "off, trading is enabled"
-    say(f"kill switch {state} [{where}]")
+    say(cleaned(f"kill switch {state} [{where}]"))

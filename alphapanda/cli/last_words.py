@@ -8,6 +8,7 @@ import sys
 import threading
 import traceback
 import warnings
+from io import TextIOWrapper
 from types import TracebackType
 from typing import Any, TextIO
 
@@ -15,6 +16,8 @@ from typing import Any, TextIO
 def install() -> None:
     """For the whole process. The imports wait until something is said: `alphapanda -h` is quick."""
     _hold_descriptors()
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # ₹ in the C locale is a ?, not an error
     sys.excepthook = _exception
     threading.excepthook = _in_thread
     sys.unraisablehook = _unraisable

@@ -3,17 +3,21 @@
 A table never cuts or breaks a figure. What does not fit is named in the title, left out, or set below.
 """
 
+import os
 import shutil
 import sys
 import unicodedata
 from collections.abc import Sequence
 from functools import cache
-from typing import Any, NamedTuple
+from io import TextIOWrapper
+from typing import Any, NamedTuple, TextIO
 
 DAY: Any = {"formats": ["%Y-%m-%d"], "metavar": "YYYY-MM-DD"}
 """How every option that takes a day reads it."""
 WIDTH = 100
 """What a pipe gets."""
+NARROW = 80
+"""A terminal that does not know its width."""
 GAP = "  "
 LEAST_TEXT = 8
 LEAST_BESIDE = 20
@@ -35,6 +39,8 @@ class Layout(NamedTuple):
 def print_json(document: Any) -> None:
     import msgspec
 
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8")  # as RFC 8259 has it, whatever the locale
     sys.stdout.write(msgspec.json.format(msgspec.json.encode(document), indent=2).decode() + "\n")
 
 
@@ -69,7 +75,25 @@ def clock(moment: str | None) -> str:
 
 
 def say(sentence: str) -> None:
-    sys.stdout.write(sentence + "\n")
+    sys.stdout.write(fitted(sentence, sys.stdout) + "\n")
+
+
+def warn(sentence: str) -> None:
+    sys.stderr.write(fitted(sentence, sys.stderr) + "\n")
+
+
+def put(line: str) -> None:
+    """As it is: a row of a table, or a command to be copied, which stays one line."""
+    sys.stdout.write(line + "\n")
+
+
+def fitted(text: str, stream: TextIO) -> str:
+    """`text` with its lines broken between words where `stream` is a terminal; elsewhere as it is."""
+    if not stream.isatty():
+        return text
+    own = os.get_terminal_size(stream.fileno()).columns or NARROW
+    room = shutil.get_terminal_size((own, 0)).columns
+    return "\n".join(part for line in text.split("\n") for part in wrapped(line, room))
 
 
 def width() -> int:
@@ -111,24 +135,28 @@ def print_table(
     `numbers` and `profits` (coloured by their sign) are set right; they and `whole` columns are never folded:
     a terminal too narrow even for them gets lines longer than it is.
     """
-    cells = [["-" if value is None else _clean(str(value)) for value in row] for row in rows]
+    blanks = ["" if name == below else "-" for name in columns]
+    cells = [
+        [blank if value is None else cleaned(str(value)) for value, blank in zip(row, blanks, strict=True)]
+        for row in rows
+    ]
     right = {*numbers, *profits}
     kept = {columns.index(name) for name in {*right, *whole}}
     layout = _laid_out(title, columns, cells, [columns.index(name) for name in spare], kept, below)
     for line in wrapped(layout.title, width()):
-        say(coloured(line, "bold"))
+        put(coloured(line, "bold"))
     if cells:
         heads = [columns[index].ljust(layout.widths[index]) for index in layout.shown]
         for place, index in enumerate(layout.shown):
             if columns[index] in right:
                 heads[place] = columns[index].rjust(layout.widths[index])
-        say(GAP.join(heads).rstrip())
-        say("─" * min(width(), _total(layout.widths, layout.shown)))
+        put(GAP.join(heads).rstrip())
+        put("─" * min(width(), _total(layout.widths, layout.shown)))
     tones = {columns.index(name) for name in profits}
     for row in cells:
         for line in _lines(row, layout, {columns.index(name) for name in right}, tones):
-            say(line)
-    say("")
+            put(line)
+    put("")
 
 
 def _laid_out(
@@ -220,6 +248,6 @@ def _width(text: str) -> int:
     return len(text) + wide - sum(unicodedata.combining(letter) > 0 for letter in text)
 
 
-def _clean(text: str) -> str:
+def cleaned(text: str) -> str:
     """A name or a reason is never an instruction to the terminal."""
     return "".join(letter if letter.isprintable() else " " for letter in text)

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from contextlib import redirect_stdout
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -112,5 +113,6 @@ def run(
             calendar=not no_calendar,
             watch=bar.show,
         )
-        code = anyio.run(Daemon(loaded, options).run)
+        with redirect_stdout(sys.stderr):  # what a strategy prints
+            code = anyio.run(Daemon(loaded, options).run)
     sys.exit(code)

@@ -11,12 +11,15 @@ import typer
 
 from alphapanda.cli import unit
 from alphapanda.cli.context import Context, context_of
-from alphapanda.cli.output import say
+from alphapanda.cli.daemon import missed
+from alphapanda.cli.output import say, warn
+from alphapanda.cli.processes import daemon_line, env_of, words_of
 from alphapanda.cli.run import speed_of
 from alphapanda.cli.stop import stopped
 from alphapanda.errors import CannotStart, Fatal, NotRunning
 
 if TYPE_CHECKING:
+    from alphapanda.cli.processes import CommandLine
     from alphapanda.config import Loaded
 
 ASK_S = 1.0
@@ -65,10 +68,10 @@ def restart(ctx: typer.Context, timeout: Timeout = 60.0) -> None:
         return
     folder, pid = loaded.folder, lock.holder(Path(loaded.settings.storage.path))
     if pid is not None:
-        env, was = _started_with(pid)
-        words, folder = words or [word for word in was if word != "--from-start"], _folder_of(pid)
-        if env and len(loaded.files) == 1:
-            loaded = Context(context_of(ctx).config, env).load()
+        was, folder = _started_with(pid), _folder_of(pid)
+        words = words or [word for word in was.run if word != "--from-start"]
+        if was.env and env_of(loaded) is None:
+            loaded = Context(context_of(ctx).config, was.env).load()
         try:
             say(f"stopped (pid {stopped(loaded, timeout)})")
         except NotRunning:
@@ -82,7 +85,8 @@ def _for_run(ctx: typer.Context) -> list[str]:
     Price files are the caller's folder's, as with `run`; the daemon's own folder is another.
     """
     group: Any = ctx.find_root().command
-    parsed = group.commands["run"].make_context("run", list(ctx.args), parent=ctx.find_root()).params
+    name = ctx.info_name  # what is wrong with them sends its reader to the help of this command
+    parsed = group.commands["run"].make_context(name, list(ctx.args), parent=ctx.find_root()).params
     if parsed["speed"] is not None:
         speed_of(parsed["speed"])
     words, is_path = [], False
@@ -119,6 +123,7 @@ def _in_background(loaded: "Loaded", words: list[str], folder: Path, deadline: f
             say(f"the daemon runs already (pid {pid}){told}")
             return
     log = store.with_name("alphapanda.log")
+    missed(loaded)
     child = None
     try:
         begin, child = _spawned(loaded, words, folder, log)
@@ -140,9 +145,9 @@ def _spawned(
     loaded: "Loaded", words: list[str], folder: Path, log: Path
 ) -> tuple[int, "subprocess.Popen[bytes]"]:
     """The child, in a session of its own, and where in the log its words begin."""
-    config, *overlay = loaded.files
-    env = ["--env", overlay[0].name.removeprefix("config.").removesuffix(".toml")] if overlay else []
-    command = [sys.executable, "-P", "-m", "alphapanda", "--config", str(config), *env, "run", *words]
+    config, name = str(loaded.files[0]), env_of(loaded)
+    env = ["--env", name] if name else []
+    command = [sys.executable, "-P", "-m", "alphapanda", "--config", config, *env, "run", *words]
     try:
         log.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -205,26 +210,21 @@ def _last_error(log: Path, begin: int) -> str:
 
 def _refuse(code: int, why: str, log: Path) -> NoReturn:
     if code == USAGE:
-        typer.echo(f"alphapanda: {why.replace('python -m ', '')}", err=True)
+        warn(f"alphapanda: {why.replace('python -m ', '')}")
         raise typer.Exit(USAGE)
     how = f"exit code {code}" if code > 0 else f"signal {-code}"
     kind = CannotStart if code == CANNOT_START else Fatal
     raise kind(f"the daemon has ended before it was ready ({how}): {why}; log: {log}")
 
 
-def _started_with(pid: int) -> tuple[str | None, list[str]]:
-    """The daemon's --env, and what followed `run` on its command line."""
-    words = _command_line(pid)
-    program = next((at for at, word in enumerate(words) if Path(word).name == "alphapanda"), len(words))
-    at, env = program + 1, None
-    while at < len(words) and words[at].startswith("-"):
-        name, equals, value = words[at].partition("=")
-        if name == "--env":
-            env = value if equals else words[at + 1]
-        at += 1 if equals else 2
-    if words[at : at + 1] != ["run"]:
+def _started_with(pid: int) -> "CommandLine":
+    try:
+        found = daemon_line(words_of(pid))
+    except OSError as error:
+        raise Fatal(f"the daemon with pid {pid} cannot be looked at: {error.strerror}; try again") from error
+    if found is None:
         raise Fatal(f"pid {pid} was not started by `alphapanda run`; stop it and start it as it was started")
-    return env, words[at + 1 :]
+    return found
 
 
 def _folder_of(pid: int) -> Path:
@@ -232,11 +232,3 @@ def _folder_of(pid: int) -> Path:
         return Path(f"/proc/{pid}/cwd").readlink()
     except OSError as error:
         raise Fatal(f"the daemon with pid {pid} belongs to another user; restart it as that user") from error
-
-
-def _command_line(pid: int) -> list[str]:
-    try:
-        text = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="surrogateescape")
-    except OSError as error:
-        raise Fatal(f"the daemon with pid {pid} cannot be looked at: {error.strerror}; try again") from error
-    return text.removesuffix("\0").split("\0")

@@ -25,7 +25,7 @@ def list_(
 
     Example: alphapanda stages list
     """
-    stages = ask_daemon(context_of(ctx).load().settings, "status")["stages"]
+    stages = ask_daemon(context_of(ctx).load(), "status")["stages"]
     if json:
         print_json(stages)
         return
@@ -59,5 +59,5 @@ def restart(
 
     Example: alphapanda stages restart pulse
     """
-    found = ask_daemon(context_of(ctx).load().settings, "stage_restart", stage=name)
+    found = ask_daemon(context_of(ctx).load(), "stage_restart", stage=name)
     say(f"{found['stage']} is started anew (restart {found['restarts']})")

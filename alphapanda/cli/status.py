@@ -6,12 +6,15 @@ from typing import Annotated, Any
 import typer
 
 from alphapanda.cli.context import context_of
+from alphapanda.cli.daemon import missed, reach
 from alphapanda.cli.output import (
+    cleaned,
     coloured,
     counted,
     print_json,
     print_table,
     profit,
+    put,
     rupees,
     say,
     width,
@@ -34,13 +37,15 @@ def status(
 
     Example: alphapanda status --json
     """
-    from alphapanda.live.control import Unreachable, ask
+    from alphapanda.live.control import Unreachable
 
-    settings = context_of(ctx).load().settings
+    loaded = context_of(ctx).load()
+    settings = loaded.settings
     try:
-        reply = ask(Path(settings.control.socket), {"command": "status"}, ASK_S)
+        reply = reach(settings, {"command": "status"}, ASK_S)
     except Unreachable:
         found = stopped(Path(settings.storage.path), settings.environment)
+        missed(loaded)
     else:
         if not reply.get("ok"):
             raise Fatal(reply.get("error"))
@@ -79,7 +84,7 @@ def stopped(store: Path, environment: str) -> dict[str, Any]:
 
 def _print(found: dict[str, Any]) -> None:
     for line in _first_lines(found):
-        say(line)
+        put(line)
     if found["state"] == "stopped":
         return
     print_table(
@@ -107,10 +112,10 @@ def _first_lines(found: dict[str, Any]) -> list[str]:
     from alphapanda.live.status import headline
 
     switch, state = found["kill_switch"], found["state"]
-    line, below = headline(found), []
+    line, below = cleaned(headline(found)), []
     if switch["on"] and len(line) > width():
-        line = headline(found, why=False)
-        below = wrapped(f"kill switch: {switch['reason']}, by {switch['by']}", width())
+        line = cleaned(headline(found, why=False))
+        below = wrapped(cleaned(f"kill switch: {switch['reason']}, by {switch['by']}"), width())
     line = line.replace(f" · {state} · ", f" · {coloured(state, COLOURS.get(state, ''))} · ", 1)
     return [line.replace("kill switch on", f"kill switch {coloured('on', 'yellow')}", 1), *below]
 

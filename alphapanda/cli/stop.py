@@ -10,6 +10,7 @@ import typer
 
 from alphapanda.cli import unit
 from alphapanda.cli.context import context_of
+from alphapanda.cli.daemon import missed
 from alphapanda.cli.output import say
 from alphapanda.errors import Fatal, NotRunning
 
@@ -50,13 +51,17 @@ def stopped(loaded: "Loaded", timeout: float) -> int:
     except (Unreachable, KeyError):
         found = lock.holder(store)
         if found is None:
+            missed(loaded)
             raise NotRunning(f"no daemon runs on {store}; `alphapanda start` starts one") from None
         pid = found
         _terminate(pid)
     deadline = time.monotonic() + timeout
     while _runs(pid) and not _let_go(store, pid):
         if time.monotonic() > deadline:
-            raise Fatal(f"the daemon with pid {pid} is still stopping after {timeout:g} s; see its log")
+            raise Fatal(
+                f"the daemon with pid {pid} is still stopping after {timeout:g} s; its log says why;"
+                f" `kill -9 {pid}` ends it at once, and the next start recovers"
+            )
         time.sleep(POLL_S)
     return pid
 

@@ -2,7 +2,9 @@
 
 import time
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -10,16 +12,15 @@ import typer
 from alphapanda.cli.completion import strategies
 from alphapanda.cli.context import Context, context_of
 from alphapanda.cli.daemon import ask_daemon, who
-from alphapanda.cli.output import print_json, print_table, say
+from alphapanda.cli.output import print_json, print_table, put, say
 from alphapanda.errors import Fatal, NotRunning
 
 if TYPE_CHECKING:
-    from alphapanda.config import Settings
+    from alphapanda.config import Loaded
     from alphapanda.config.settings import StrategySettings
 
 NAMED = 3
 LONGEST_REASON = 200
-RUNNING, PAUSED, QUARANTINED = "running", "paused", "quarantined"
 
 Row = dict[str, Any]
 Id = Annotated[str, typer.Argument(metavar="ID", help="The strategy's id.", autocompletion=strategies)]
@@ -43,8 +44,7 @@ def list_(ctx: typer.Context, json: Json = False) -> None:
 
     Example: alphapanda strategies list
     """
-    settings = context_of(ctx).load().settings
-    found = _found(settings)
+    found = _found(context_of(ctx).load())
     if json:
         print_json(found)
         return
@@ -80,6 +80,8 @@ def pause(ctx: typer.Context, strategy_id: Id, reason: Reason = "", json: Json =
 
     Example: alphapanda strategies pause momentum_1 --reason "results today"
     """
+    from alphapanda.core.hosted import PAUSED
+
     _change(ctx, strategy_id, reason, to=PAUSED, json=json)
 
 
@@ -91,6 +93,8 @@ def resume(ctx: typer.Context, strategy_id: Id, reason: Reason = "", json: Json 
 
     Example: alphapanda strategies resume momentum_1
     """
+    from alphapanda.core.hosted import RUNNING
+
     _change(ctx, strategy_id, reason, to=RUNNING, json=json)
 
 
@@ -116,28 +120,30 @@ def new(
     context = context_of(ctx)
     if folder and context.config:
         raise typer.BadParameter("--config names one already; give one of the two", param_hint="--folder")
-    if folder:
-        context = Context(config=folder / "config.toml", env=context.env)
-    loaded = context.load()
+    within = Context(config=folder / "config.toml", env=context.env) if folder else context
+    loaded = within.load()
     written = write_strategy(name, loaded)
     say(f"Wrote {written.strategy} ({written.class_name})")
     say(f"Wrote {written.test}")
     say(f"Added {written.id} to {written.config}" + ("" if written.enabled else ", not enabled: see there"))
     say("\nNext:")
     if loaded.folder != Path.cwd():
-        say(f"  cd {loaded.folder}")
-    for step in ("alphapanda config check", "alphapanda demo", f"pytest tests/{written.test.name}"):
-        say(f"  {step}")
+        put(f"  cd {quote(str(loaded.folder))}")
+    install = [] if find_spec("pytest") else ["pip install pytest"]
+    test = f"pytest tests/{written.test.name}"
+    for step in (f"{context.command} config check", f"{context.command} demo", *install, test):
+        put(f"  {step}")
 
 
-def _found(settings: "Settings") -> list[Row]:
+def _found(loaded: "Loaded") -> list[Row]:
     """Configured ones in their order, then what runs although the configuration has lost it."""
     from alphapanda.store import offline
 
+    settings = loaded.settings
     running: dict[str, Row] | None = None
     stored: dict[str, Row] = {}
     with suppress(NotRunning):
-        running = ask_daemon(settings, "status")["strategies"]
+        running = ask_daemon(loaded, "status")["strategies"]
     try:
         stored = offline.strategies(Path(settings.storage.path))
     except (OSError, Fatal):
@@ -155,6 +161,7 @@ def _row(
     stored: Row | None,
     strategy_id: str = "",
 ) -> Row:
+    from alphapanda.core.hosted import RUNNING
     from alphapanda.times import to_ist
 
     strategy_id = entry.id if entry else strategy_id
@@ -178,6 +185,8 @@ def _state_at_rest(
     entry: "StrategySettings | None", stored: Row | None, running: dict[str, Row] | None
 ) -> str:
     """Of a strategy that no daemon hosts now."""
+    from alphapanda.core.hosted import RUNNING
+
     if entry is not None and not entry.enabled:
         return "disabled"
     if stored and stored["state"] != RUNNING:
@@ -190,13 +199,15 @@ def _some(instruments: list[str]) -> str:
 
 
 def _change(ctx: typer.Context, strategy_id: str, reason: str, *, to: str, json: bool) -> None:
-    settings = context_of(ctx).load().settings
+    from alphapanda.core.hosted import PAUSED, QUARANTINED, RUNNING
+
+    loaded = context_of(ctx).load()
     reason = " ".join(reason.encode(errors="replace").decode().split())[:LONGEST_REASON]
     command = "strategy_pause" if to == PAUSED else "strategy_resume"
     try:
-        found = ask_daemon(settings, command, strategy_id=strategy_id, reason=reason)
+        found = ask_daemon(loaded, command, strategy_id=strategy_id, reason=reason)
     except NotRunning:
-        found = _change_stored(settings, strategy_id, reason, to)
+        found = _change_stored(loaded, strategy_id, reason, to)
     if json:
         print_json(found)
     else:
@@ -205,11 +216,13 @@ def _change(ctx: typer.Context, strategy_id: str, reason: str, *, to: str, json:
         raise typer.Exit(1)
 
 
-def _change_stored(settings: "Settings", strategy_id: str, reason: str, to: str) -> Row:
+def _change_stored(loaded: "Loaded", strategy_id: str, reason: str, to: str) -> Row:
     """For a daemon that is not running: it finds it so when it starts."""
+    from alphapanda.core.hosted import PAUSED, RUNNING
     from alphapanda.events import StrategyPaused, StrategyResumed
     from alphapanda.store import offline
 
+    settings = loaded.settings
     store, known = Path(settings.storage.path), [entry.id for entry in settings.strategies]
     stored = offline.strategies(store)
     if strategy_id not in [*known, *stored]:
@@ -223,6 +236,8 @@ def _change_stored(settings: "Settings", strategy_id: str, reason: str, to: str)
 
 
 def _sentence(found: Row, to: str) -> str:
+    from alphapanda.core.hosted import PAUSED, QUARANTINED
+
     name, was, state = found["strategy_id"], found["was"], found["state"]
     if state == QUARANTINED and to == PAUSED:
         return f"{name} is quarantined: it opens nothing; `alphapanda strategies resume {name}` ends it"

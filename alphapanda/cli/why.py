@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from alphapanda.cli.context import store_of
-from alphapanda.cli.output import clock, print_json, print_table, rupees, say, width, wrapped
+from alphapanda.cli.output import cleaned, clock, print_json, print_table, rupees, say, width, wrapped
 from alphapanda.errors import Fatal
 
 ID = re.compile(r"[Ss]?0*([0-9]{1,12})")
@@ -100,6 +100,5 @@ def _print_verdict(verdict: Row) -> None:
 
 def _say(text: str, indent: str = "") -> None:
     """A sentence that keeps to the terminal's width; no name or reason is an instruction to it."""
-    clean = "".join(letter if letter.isprintable() else " " for letter in text)
-    for line in wrapped(clean, width() - len(indent)):
+    for line in wrapped(cleaned(text), width() - len(indent)):
         say(indent + line)

@@ -4,6 +4,7 @@ Unix socket, mode 0600; the caller's uid is read from the kernel. One request an
 each four bytes of length and a JSON document, requests of at most 64 KiB within two seconds.
 """
 
+import errno
 import grp
 import os
 import pwd
@@ -103,13 +104,22 @@ async def serve(path: Path, handle: Handler, group: str, *, started: Callable[[]
             listener = await anyio.create_unix_listener(address, mode=0o660 if group else 0o600)
         os.chown(path, -1, gid)
     except OSError as error:
-        raise CannotStart(f"control.socket {path} cannot be opened: {error.strerror}") from error
+        raise CannotStart(f"control.socket {path} cannot be opened: {_why(path, error)}") from error
     async with listener:
         started()
         try:
             await listener.serve(answer)
         finally:
             _remove(path)
+
+
+def _why(path: Path, error: OSError) -> str:
+    """And what to do."""
+    if error.errno == errno.EADDRINUSE:  # a socket would have been replaced
+        return f"{path.name} is there and is no socket; remove it or set another path"
+    # Of an address that is too long Python itself says so, without a number and so without `strerror`.
+    reason = error.strerror or str(error)
+    return f"{reason}; set a shorter path" if "too long" in reason else f"{reason}; set another path"
 
 
 def _answered(path: Path) -> bool:

@@ -15,15 +15,13 @@ from typing import Any
 import anyio
 from anyio.abc import TaskGroup
 from loguru import logger
-from msgspec.structs import replace
 
 from alphapanda.config import Loaded
-from alphapanda.config.redaction import redact
 from alphapanda.errors import CannotStart, Fatal
 from alphapanda.events import Approved, Order, Refused, StrategyFailed
 from alphapanda.live import control
 from alphapanda.live.counters import Counters
-from alphapanda.live.gate import Gate, closed_by_hand
+from alphapanda.live.gate import Gate
 from alphapanda.live.line import Gauge, Line
 from alphapanda.live.logs import flush
 from alphapanda.live.metrics import Metrics
@@ -31,6 +29,7 @@ from alphapanda.live.notify import Notifier
 from alphapanda.live.opening import Opened, open_line
 from alphapanda.live.operator import Operator
 from alphapanda.live.options import Options
+from alphapanda.live.secrecy import without_secrets
 from alphapanda.live.stages import PULSE, Execution, Pace, Turns, run_stage
 from alphapanda.live.status import headline, status_of
 from alphapanda.live.supervisor import Supervision, supervise
@@ -50,7 +49,6 @@ STORE_DEADLINE_S = 10.0
 LAST_WORDS_S = 2.0
 PULSE_S = 0.5
 MARKS_S = 10.0
-LONGEST_ERROR = 500
 ORDER_PATH = (Stage.STRATEGY, Stage.RISK, Stage.EXECUTION, Stage.PORTFOLIO)
 
 POLICIES = {
@@ -88,6 +86,7 @@ class Daemon:
         self._operator = Operator(self)
         self.switch = KillSwitch(self.gate, self.line, Path(self.settings.control.kill_file))
         self.notifier = Notifier.from_environment()
+        self._idle = 0  # of the process: a pulse that is started anew must not count backwards
         self._stop = anyio.Event()
         self._opening: anyio.CancelScope | None = None
 
@@ -148,7 +147,7 @@ class Daemon:
                 if self.metrics is not None:
                     await self.metrics.obey()
                 if self.gate.killed:
-                    await self._cancel_resting(opened, keep=closed_by_hand)
+                    await self._cancel_resting(opened, keep=lambda order: order.closed_by_hand)
                 self.gate.ready = True
                 for failure in opened.cores.strategy.start():
                     self.line.route(failure)
@@ -247,12 +246,12 @@ class Daemon:
 
     def _tap(self, event: object) -> None:
         """Every event on the line passes here once: the journal, the counters, the log."""
-        if isinstance(event, StrategyFailed):
-            event = replace(event, error=redact(event.error)[:LONGEST_ERROR])
+        event = without_secrets(event)
         self.store.tap(event)
         self.counters.tap(event)
         if isinstance(event, StrategyFailed):
-            trading.error("strategy {} raised and is quarantined: {}", event.strategy_id, event.error)
+            told = "\n  ".join([event.error, *event.trace])
+            trading.error("strategy {} raised and is quarantined: {}", event.strategy_id, told)
         elif isinstance(event, Approved):
             self._operator.hear(event)
         elif isinstance(event, Refused):
@@ -264,7 +263,7 @@ class Daemon:
 
     async def _pulse(self) -> None:
         """Twice a second: a sign of life for every stage, the tick rate, the kill file, the marks."""
-        marked, idle = time.monotonic(), 0
+        marked = time.monotonic()
         while True:
             for stage in ORDER_PATH:
                 inbox = self.line.inboxes[stage]
@@ -273,9 +272,9 @@ class Daemon:
             self.counters.second()
             self.helpers["pulse"].note()
             self.helpers["store"].note(self.store.commits)
-            idle += not self.store.busy
+            self._idle += not self.store.busy
             progress = {stage.value: self.line.gauges[stage].processed for stage in ORDER_PATH}
-            progress["store"] = self.store.commits + idle  # it gets on, or has nothing to do
+            progress["store"] = self.store.commits + self._idle  # it gets on, or has nothing to do
             self.notifier.alive(progress, lambda: headline(self.status()))
             await self.switch.obey_file()
             if self.opened is not None and time.monotonic() - marked > MARKS_S:

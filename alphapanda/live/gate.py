@@ -1,12 +1,7 @@
 """The kill switch's flag, read right before a byte leaves: nothing awaits between check and send."""
 
-from alphapanda.events import Order, PositionEffect
+from alphapanda.events import Order
 from alphapanda.venues.contract import Broker
-
-
-def closed_by_hand(order: Order) -> bool:
-    """The kill switch stops what adds risk; the operator's own closing orders pass it."""
-    return bool(order.by) and order.position_effect is PositionEffect.CLOSE
 
 
 class Gate:
@@ -33,7 +28,7 @@ class Gate:
 
     def lets(self, order: Order) -> bool:
         """May it leave now?"""
-        return self.is_open or (self.ready and closed_by_hand(order))
+        return self.is_open or (self.ready and order.closed_by_hand)
 
     def send(self, order: Order, broker: Broker) -> bool:
         """Hand the order to its broker unless the gate is closed; False when it was withheld."""

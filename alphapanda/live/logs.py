@@ -8,6 +8,7 @@ secrets are struck out of everything. Other libraries' logs and Python's warning
 import atexit
 import logging
 import os
+import re
 import traceback
 from collections.abc import Callable
 from datetime import datetime
@@ -38,6 +39,9 @@ PRIORITIES = {
 }
 """sd-daemon(3): a line that begins with <3> is an error."""
 COLOURS = {"TRACE": 2, "DEBUG": 2, "SUCCESS": 32, "WARNING": 33, "ERROR": 31, "CRITICAL": 31}
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+"""What a terminal would obey, from a reason or a file; lines and tabs stay."""
 
 Record = dict[str, Any]
 Shape = Callable[[Record], str]
@@ -138,7 +142,11 @@ def _line(record: Record, time: str, colour: int | None = None) -> str:
     if colour is not None:
         level = f"\x1b[{colour}m{level}\x1b[0m"
     text = redact("\n".join(filter(None, (record["message"], _exception(record)))))
-    return f"{time}{level} {_channel(record):<12} {text}\n"
+    return f"{time}{level} {_channel(record):<12} {_CONTROL.sub(_visible, text)}\n"
+
+
+def _visible(found: re.Match[str]) -> str:
+    return f"\\x{ord(found[0]):02x}"
 
 
 def _json(record: Record) -> str:

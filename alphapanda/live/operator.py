@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from loguru import logger
 
-from alphapanda.core.runner import RUNNING
+from alphapanda.core.hosted import RUNNING
 from alphapanda.events import (
     Approved,
     ClosePosition,
@@ -93,14 +93,14 @@ class Operator:
         return {"pid": os.getpid()}
 
     async def _kill(self, request: Request) -> dict[str, Any]:
-        reason = str(request.get("reason") or "operator")
-        return {"kill_switch": await self._daemon.switch.on(reason, _who(request))}
+        return {"kill_switch": await self._daemon.switch.on(_reason(request) or "operator", _who(request))}
 
     async def _rearm(self, request: Request) -> dict[str, Any]:
-        if not request.get("reason"):
+        reason = _reason(request)
+        if not reason:
             raise ValueError("kill-switch off needs a reason")
         _, turns = self._ready()
-        return {"kill_switch": await self._daemon.switch.off(str(request["reason"]), _who(request), turns)}
+        return {"kill_switch": await self._daemon.switch.off(reason, _who(request), turns)}
 
     def _ready(self) -> tuple[Opened, Turns]:
         opened, turns = self._daemon.opened, self._daemon.turns
@@ -168,10 +168,11 @@ class Operator:
                 raise ValueError("the data has ended: no price will come that could fill an order")
             _look_at(opened, request)
             held, resting = _held(opened, request), _resting(opened, request)
-            if request.get("symbol") and not held and not resting:
+            if request.get("symbol") is not None and not held and not resting:
                 raise ValueError(_nothing_of(opened, request))
             audit.warning("close: {} positions (by {})", len(held), _who(request))
             cancelled = await self._cancel(opened, resting)
+            held = _held(opened, request)  # a fill may have crossed its cancel
             self._verdicts = []
             await self._carry([_closing(position, _who(request), turns) for position in held])
             last = {(said.signal.signal_id, _broker(said)): said for said in self._verdicts}
@@ -208,6 +209,8 @@ def _strategy(opened: Opened, request: Request) -> tuple[str, str]:
 def _look_at(opened: Opened, request: Request) -> None:
     """A misspelt filter would match nothing, and look as if there were nothing to do."""
     broker, strategy_id = request.get("broker"), request.get("strategy_id")
+    if request.get("symbol") is not None and not str(request["symbol"]).strip():
+        raise ValueError("the symbol is empty; leave it out to mean every symbol")
     if broker is not None and broker not in opened.brokers:
         raise ValueError(f"no broker {broker!r} is active; there are: {', '.join(opened.brokers)}")
     owners = {*opened.cores.strategy.hosted, *(p.strategy_id for p in opened.cores.portfolio.positions())}
@@ -221,7 +224,7 @@ def _wanted(request: Request, of: Order | Position) -> bool:
     return (
         request.get("broker") in (None, of.broker)
         and request.get("strategy_id") in (None, of.strategy_id)
-        and (not symbol or str(symbol).casefold() in _names(instrument))
+        and (symbol is None or str(symbol).casefold() in _names(instrument))
     )
 
 

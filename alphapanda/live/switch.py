@@ -10,6 +10,7 @@ from typing import Any
 
 from loguru import logger
 
+from alphapanda.config.redaction import redact
 from alphapanda.errors import Fatal
 from alphapanda.events import Halt, Resume
 from alphapanda.live.gate import Gate
@@ -134,5 +135,6 @@ class KillSwitch:
 
 
 def clean(reason: str) -> str:
-    """One line that every table, file and journal can hold."""
-    return " ".join(reason.encode(errors="replace").decode().split())[:LONGEST_REASON]
+    """One line that every table, file, journal and terminal can hold, without secrets."""
+    line = " ".join(redact(reason).encode(errors="replace").decode().split())
+    return "".join(character for character in line if character.isprintable())[:LONGEST_REASON]

@@ -29,8 +29,10 @@ from alphapanda.live.options import Options
 from alphapanda.pipeline import Cores, build_cores
 from alphapanda.rows import MONEY, Row, position_row, standing_row
 from alphapanda.store import offline
+from alphapanda.venues.contract import FiniteFeed
 from alphapanda.venues.instruments import InstrumentBook
 from alphapanda.venues.replay import DataSet
+from alphapanda.venues.simulated import SimulatedSession, instrument_of
 
 SYMBOLS = ("INFY", "RELIANCE", "SBIN", "TCS")
 OPENING = datetime(2024, 1, 31, 15, 20)  # ten minutes before the close, so that a calendar matters
@@ -167,9 +169,12 @@ def of_standings(standings: list[Standing]) -> dict[str, Row]:
 
 def by_loop(loaded: Loaded, world: World) -> Outcome:
     book = InstrumentBook()
-    result: Result = run_backtest(
-        loaded, DataSet(loaded.settings.feed.replay.paths, book), book, calendar=world.calendar
-    )
+    feed = DataSet(loaded.settings.feed.replay.paths, book)
+    return looped(loaded, feed, book, calendar=world.calendar)
+
+
+def looped(loaded: Loaded, feed: FiniteFeed, book: InstrumentBook, *, calendar: bool) -> Outcome:
+    result: Result = run_backtest(loaded, feed, book, calendar=calendar)
     assert not result.ledger.failures
     key = ("strategy_id", "exchange", "tradingsymbol")
     positions = [position_row(position) for position in result.positions]
@@ -190,7 +195,7 @@ def stored(loaded: Loaded) -> Outcome:
     return Outcome(orders, trades, signals, positions, of_standings(offline.standings(path)))
 
 
-def live(loaded: Loaded, world: World, *, stop_after: int | None = None) -> int:
+def live(loaded: Loaded, world: "World | Simulated", *, stop_after: int | None = None) -> int:
     """The daemon until the data ends, or until it is stopped after some row; the last row it walked."""
 
     async def run() -> int:
@@ -275,6 +280,57 @@ def recording(on: Any, inbox: list[tuple[object, list[object]]]) -> Any:
         return outputs
 
     return recorded
+
+
+class Simulated(NamedTuple):
+    """A simulated day: several names a row, strategies of every kind on the same names, tight limits."""
+
+    seed: int
+    calendar: bool = True
+    names: tuple[str, ...] = ("NSE:INFY", "NSE:ITC", "NSE:NOBODY")
+
+    def lay_out(self, folder: Path) -> Loaded:
+        thresholds = {"lookback_period": 5, "buy_threshold": 1.0005, "sell_threshold": 0.9995}
+        kinds = {
+            "momentum:MomentumStrategy": thresholds,
+            "mean_reversion:MeanReversionStrategy": {"window": 60, "stop_z": 3.0},
+            "opening_range:OpeningRangeStrategy": {"max_trades": 3, "stop_percent": 0.2},
+        }
+        config = running.write_config(
+            folder,
+            feed={
+                "source": "simulated",
+                "simulated": {"seed": self.seed, "volatility": 3.0, "instruments": list(self.names)},
+            },
+            strategies=[
+                {
+                    "id": f"strategy_{number}",
+                    "class": f"strategies.{kind}",
+                    "instruments": list(self.names),
+                    "params": params | {"allow_short": True, "quantity": 5},
+                }
+                for number, (kind, params) in enumerate(kinds.items())
+            ],
+            risk={"max_open_positions": 2, "max_orders_per_minute": 6, "duplicate_window_s": 20.0},
+        )
+        return load(config, environ={}, cwd=folder)
+
+    def looped(self, loaded: Loaded) -> Outcome:
+        book, feed = InstrumentBook(map(instrument_of, self.names)), loaded.settings.feed.simulated
+        day = SimulatedSession(self.names, book, seed=feed.seed, volatility=feed.volatility)
+        return looped(loaded, day, book, calendar=self.calendar)
+
+
+def test_the_loop_and_the_live_line_leave_the_same_rows_of_a_simulated_day(tmp_path):
+    world = Simulated(seed=4)
+    loaded = world.lay_out(tmp_path)
+    live(loaded, world)
+    outcome = stored(loaded)
+    assert outcome == world.looped(loaded)
+    assert len(outcome.trades) > 100
+    assert {trade["strategy_id"] for trade in outcome.trades} == {f"strategy_{n}" for n in range(3)}
+    refused = {signal["rule"] for signal in outcome.signals if signal["verdict"] == "refused"}
+    assert {"max_open_positions", "max_orders_per_minute", "duplicate_window_s"} <= refused
 
 
 def test_the_worlds_tried_above_trade_and_are_refused(tmp_path_factory):

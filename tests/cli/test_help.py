@@ -65,6 +65,23 @@ def test_a_slip_of_the_finger_is_told_what_was_meant(tmp_path, typed, meant):
     assert meant in done.line
 
 
+@pytest.mark.parametrize(
+    ("typed", "command"),
+    [
+        ("start --bogus", "start"),
+        ("restart --speed", "restart"),
+        ("demo --seed", "demo"),
+        ("kill-switch off --reason", "kill-switch off"),
+        ("orders --limit 99999999999999999999", "orders"),
+    ],
+)
+def test_a_mistake_sends_its_reader_to_the_help_of_the_command(tmp_path, typed, command):
+    write_config(tmp_path)
+    done = run(tmp_path, *typed.split())
+    assert done.code == 2
+    assert done.line.endswith(f"; help: alphapanda {command} -h")
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_the_completion_script_is_one_the_shell_can_load(tmp_path, shell):
     script = run(tmp_path, env={"_ALPHAPANDA_COMPLETE": f"source_{shell}"})

@@ -143,6 +143,12 @@ def test_a_cell_cannot_speak_to_the_terminal(table):
     assert "\r" not in text
 
 
+def test_a_text_that_is_not_there_leaves_no_line_below(table):
+    lines = table(64, [changed(why=None), changed(why=None, price=None)])
+    assert len(lines) == 6
+    assert lines[4].split()[-2] == "-"
+
+
 def test_nothing_is_coloured_unless_it_is_seen():
     assert coloured("halted", "yellow") == "halted"
     assert coloured("-", "") == "-"
@@ -172,7 +178,7 @@ def test_a_terminal_of_80_columns_is_wide_enough_for_any_row(rows, room):
     shown = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(output, "width", lambda: room)
-        patch.setattr(output, "say", shown.append)
+        patch.setattr(output, "put", shown.append)
         print_table(
             "t",
             COLUMNS,

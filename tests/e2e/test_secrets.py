@@ -1,5 +1,6 @@
 """A secret of the configuration, through every kind of crash: it is in no output, log, reply or store."""
 
+import re
 import subprocess
 import sys
 
@@ -165,8 +166,37 @@ def test_a_strategy_that_raises_with_the_secret_tells_nobody(folder, source):
         assert_clean(folder, started.stderr, found.stdout, shown.stdout, table.stdout)  # with its -wal
         started.kill()
     assert "crashed with ***" in started.stderr
+    assert re.search(r"leaking\.py, line \d+, in Raises\.on_market_data", started.stderr)
     assert "crashed with ***" in log_files(folder)
     assert_clean(folder, started.stderr)
+
+
+ECHOES = f"""{LEAKS}
+from alphapanda.core.strategy import Strategy
+
+class Echoes(Strategy):
+    def on_market_data(self, tick):
+        said = secrets()[0][:200]
+        return [self.buy(tick, 1, reason=said), self.buy(tick, 10**6, reason=said)]
+"""
+
+
+def test_what_strategies_and_operators_give_as_reasons_is_kept_without_the_secret(folder, source):
+    (folder / "leaky.py").write_text(ECHOES, encoding="utf-8")
+    strategies = [strategy("leaking", **{"class": "leaky:Echoes", "params": {}})]
+    write_config(folder, strategies=strategies, redis={"enabled": False})
+    reason = f"see {SECRETS['zerodha__api_secret']}"
+    with daemon(folder, "--no-calendar", env=source) as started:
+        eventually(lambda: len(run(folder, "signals", "--json", env=source).document) > 3)
+        killed = run(folder, "kill-switch", "on", "--reason", reason, env=source)
+        paused = run(folder, "strategies", "pause", "leaking", "--reason", reason, env=source)
+        said = [run(folder, *words, env=source).stdout for words in (["signals"], ["status"], ["why", "1"])]
+        assert (killed.code, paused.code) == (0, 0)
+        assert "***" in said[0]
+        assert_clean(folder, killed.stdout, paused.stdout, *said)
+        assert run(folder, "stop", env=source).code == 0
+    offline = run(folder, "kill-switch", "on", "--reason", reason, env=source)
+    assert_clean(folder, started.stderr, offline.stdout)
 
 
 def _quarantined(folder, source):
@@ -223,8 +253,8 @@ def test_started_without_a_stderr_the_log_does_not_go_into_the_store(tmp_path):
     """The first file that is opened gets the number of stderr."""
     write_ticks(tmp_path, zigzag(6))
     write_config(tmp_path, logging={"level": "TRACE"})
-    words = f"exec {COMMAND} run --no-calendar --until-end 0<&- 1>&- 2>&-"
-    done = subprocess.run(["sh", "-c", words], cwd=tmp_path, env=environment(), timeout=FINISH_S, check=False)
+    words = ["sh", "-c", 'exec "$0" run --no-calendar --until-end 0<&- 1>&- 2>&-', COMMAND]
+    done = subprocess.run(words, cwd=tmp_path, env=environment(), timeout=FINISH_S, check=False)
     assert done.returncode == 0
     assert select(tmp_path, "PRAGMA integrity_check") == [("ok",)]
     assert select(tmp_path, "SELECT count(*) FROM trades")[0][0]

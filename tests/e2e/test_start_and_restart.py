@@ -313,3 +313,12 @@ def test_after_a_kill_start_goes_on_from_the_journal(folder):
     assert done.code == 0
     eventually(lambda: status(folder)["state"] == "stopped")
     assert count(folder, "trades") == 28
+
+
+def test_a_stop_that_takes_too_long_says_how_to_end_it(folder):
+    with daemon(folder, "--speed", "9") as stuck:
+        stuck.send(signal.SIGSTOP)
+        done = run(folder, "stop", "--timeout", "0")
+        assert done.code == 1
+        assert f"`kill -9 {stuck.pid}` ends it at once, and the next start recovers" in done.line
+        stuck.send(signal.SIGCONT)

@@ -175,6 +175,16 @@ def test_a_refusal_is_told_in_a_line_of_its_own(traded):
     assert screen[row + 1] == f"    {refused[0]['rule']}: {refused[0]['reason']}"
 
 
+@pytest.mark.parametrize("words", ["why nope", "kill-switch status", "start --speed 60 --no-calendar"])
+def test_a_sentence_breaks_between_its_words(traded, words):
+    text = on_terminal(traded, 80, 24, *words.split())
+    rows = seen(text, 80)
+    assert len([row for row in rows if row]) > 1
+    said = run(traded, *words.split())
+    for word in (said.stdout + said.stderr).split():
+        assert len(word) > 80 or any(word in row.split() for row in rows), word
+
+
 def test_profit_is_green_loss_is_red_and_only_for_eyes_that_want_it(traded):
     profits = [row["realized_pnl"] for row in answer(traded, "positions")]
     assert max(profits) > 0

@@ -30,7 +30,10 @@ ROOMS: dict[str, set[str]] = {
     "plan": {"events", "errors", "core", "pipeline", "venues", "config"},
     "backtest": {"times", "events", "errors", "core", "pipeline", "rows", "venues", "config", "plan"},
     "live": {"times", "", "events", "errors", "core", "pipeline", "venues", "config", "store", "plan"},
-    "cli": {"times", "", "events", "errors", "rows", "venues", "config", "store", "plan", "backtest", "live"},
+    "cli": {
+        *("times", "", "events", "errors", "core", "rows"),
+        *("venues", "config", "store", "plan", "backtest", "live"),
+    },
     "__main__": {"cli"},
     "strategies": {"times", "events", "core"},
 }
@@ -44,7 +47,8 @@ CORE: dict[str, set[str]] = {
     "core.answers": set(),
     "core.strategy": set(),
     "core.position": {"core.strategy"},
-    "core.runner": {"core.answers", "core.strategy"},
+    "core.hosted": {"core.strategy"},
+    "core.runner": {"core.answers", "core.hosted", "core.strategy"},
     "core.charges": {"core.money"},
     "core.rules": {"core.money"},
     "core.portfolio": {"core.money"},
@@ -56,6 +60,7 @@ CORE: dict[str, set[str]] = {
 CORE_SEEN_FROM = {
     "venues": {"core.market"},
     "config": {"core.rules"},
+    "cli": {"core.hosted"},
     "strategies": {"core.strategy", "core.position"},
 }
 """Rooms that may look at these files of core only."""

@@ -395,9 +395,19 @@ def test_a_file_in_the_way_is_left_alone(path):
         async with served(path):
             pass
 
-    with pytest.raises(CannotStart, match=r"control.socket .* cannot be opened"):
+    with pytest.raises(CannotStart, match=r"control.socket .* cannot be opened: .* is no socket; remove it"):
         run(main)
     assert path.read_text() == "precious"
+
+
+@pytest.mark.parametrize("length", [200, 300])
+def test_a_name_that_is_too_long_for_a_socket_is_told_what_to_do(tmp_path, length):
+    async def main():
+        async with served(tmp_path / ("s" * length)):
+            pass
+
+    with pytest.raises(CannotStart, match=r"cannot be opened: .* too long; set a shorter path"):
+        run(main)
 
 
 def test_a_path_longer_than_a_socket_address_works(tmp_path):

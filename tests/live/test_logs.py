@@ -100,6 +100,14 @@ def test_a_secret_is_not_in_a_message_nor_in_a_traceback(console, json_format):
     assert "in fails" in text
 
 
+def test_what_a_terminal_would_obey_is_shown_and_not_obeyed(console):
+    console.start()
+    logger.info("a reason: {}", "\x1b[31mred\x1b]0;title\x07\rover\x00\x9b1m\tstays\nstays")
+    assert console.text().endswith(
+        r"a reason: \x1b[31mred\x1b]0;title\x07\x0dover\x00\x9b1m" + "\tstays\nstays\n"
+    )
+
+
 def test_other_libraries_and_warnings_speak_through_the_same_log(console):
     console.start()
     logging.getLogger("redis").warning("cannot reach %s", CANARY)

@@ -158,6 +158,25 @@ def test_an_order_that_paper_never_had_is_not_found_and_the_journal_says_so(fold
     assert read(folder)[-1] == last
 
 
+@pytest.mark.parametrize(("past", "quantity"), [(history(filled=1), 1), (history(OrderStatus.OPEN), 5)])
+def test_what_is_held_or_ordered_in_one_product_is_not_to_be_closed_in_another(folder, past, quantity):
+    write(folder, *past)
+    said = refusal(folder, zerodha={"product": "CNC"})
+    assert said == (
+        f"zerodha.product is CNC, but momentum_1 has {quantity} NSE:INFY at paper as MIS: "
+        "set it back to MIS until that is closed"
+    )
+    assert len(read(folder)) == len(past)
+    with opened(folder, zerodha={"product": "MIS"}):
+        pass
+
+
+def test_another_product_is_fine_once_everything_is_closed(folder):
+    write(folder, *history(OrderStatus.CANCELLED))
+    with opened(folder, zerodha={"product": "CNC"}):
+        pass
+
+
 def test_an_order_that_rested_rests_again_and_fills_at_the_next_row(folder):
     write(folder, *history(OrderStatus.OPEN, filled=1), RowTaken(identity(folder), 2, 0))
     reports = []

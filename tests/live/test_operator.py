@@ -307,6 +307,35 @@ def test_close_all_cancels_what_rests_and_closes_everything_while_the_kill_switc
     assert_adds_up(folder)
 
 
+def test_a_kill_after_a_close_cancels_what_strategies_rest_and_leaves_the_close(folder):
+    async def main():
+        async with at_work(folder, holder()) as desk:
+            await until(lambda: desk.held() == {("holder_1", "INFY"): 5})
+            desk.daemon.turns._pace._speed = 0.001  # no row comes between the close and the kill
+            await desk.rows(1)
+            assert len((await desk.do("close", symbol="INFY"))["closing"]) == 1
+            await desk.do("kill_switch_on", reason="nothing may be opened again")
+            await until(lambda: len(desk.cores.execution.open_orders()) == 1)
+            (left,) = desk.cores.execution.open_orders()
+            assert (left.instrument.tradingsymbol, left.by) == ("INFY", "uid 7")
+
+    run(main)
+    (gone,) = of(OrderClosed, folder)
+    assert gone.order.instrument.tradingsymbol == "SLOW"
+
+
+@pytest.mark.parametrize("symbol", ["", "  "])
+def test_a_symbol_that_is_empty_is_not_every_symbol(folder, symbol):
+    async def main():
+        async with at_work(folder, holder()) as desk:
+            await until(lambda: desk.held() == {("holder_1", "INFY"): 5})
+            assert "the symbol is empty" in await desk.refused("close", symbol=symbol)
+            assert desk.held() == {("holder_1", "INFY"): 5}
+
+    run(main)
+    assert not [event for event in of(Approved, folder) if event.order.by]
+
+
 def test_a_close_under_the_kill_switch_survives_a_restart_before_its_fill(folder):
     async def first():
         async with at_work(folder, holder()) as desk:
@@ -399,6 +428,23 @@ def test_the_pulse_is_started_anew_and_nothing_else_notices(folder):
             beats = gauge.processed
             await until(lambda: gauge.processed > beats)
             await desk.rows()
+
+    run(main)
+
+
+def test_the_watchdog_hears_of_no_step_back_when_the_pulse_is_started_anew(folder):
+    async def main():
+        async with at_work(folder, holder()) as desk:
+            told, say = [], desk.daemon.notifier.alive
+            desk.daemon.notifier.alive = lambda progress, words: (told.append(progress), say(progress, words))
+            desk.daemon.turns._pace._speed = 0.001  # a quiet feed: the store has nothing to do
+            await until(lambda: len(told) > 3)
+            await desk.do("stage_restart", stage="pulse")
+            beats = len(told)
+            await until(lambda: len(told) > beats + 2)
+            for part in told[0]:
+                counts = [progress[part] for progress in told]
+                assert counts == sorted(counts), part
 
     run(main)
 
