@@ -1,5 +1,6 @@
 """The flow table is whole, the cores take what it sends them, and a restart goes on where it stopped."""
 
+import asyncio
 from collections import Counter
 from typing import get_args
 
@@ -31,6 +32,7 @@ from alphapanda.events import (
     Report,
     ReportKind,
     Resume,
+    RowTaken,
     Snapshot,
     StrategyFailed,
     StrategyPaused,
@@ -42,7 +44,10 @@ from alphapanda.events import (
     Verdict,
     Voided,
 )
+from alphapanda.live.warm_up import warm_up
 from alphapanda.pipeline import FLOW, Keep, Plan, Saved, Stage, build_cores, targets
+from alphapanda.store.projections import PROJECTION
+from alphapanda.store.recovery import fold
 from strategies.momentum import MomentumStrategy
 
 S = OrderStatus
@@ -243,44 +248,42 @@ def test_an_order_of_a_strategy_that_is_gone_is_still_managed():
 
 
 class Session:
-    """The backtest's loop over cores that may be built again from what was tapped, between any two rows."""
+    """The backtest's loop over cores that may be built again from the journal, between any two rows."""
 
     def __init__(self, made_of):
         self.made_of = made_of
-        self.tapped, self.rows = [], []
+        self.tapped, self.journal, self.rows = [], [], []
         self.shell(build_cores(made_of()), {})
+
+    def continues(self, identity):
+        """Of a feed: these rows are the only data."""
+        return identity == "rows"
 
     def shell(self, cores, keywords):
         self.cores = cores
         market = MarketSimulator(Money("0.05"), flat(Money("0.1")), **keywords)
-        self.loop = Backtest(cores, {"paper": market}, self.tapped.append)
+        self.loop = Backtest(cores, {"paper": market}, self.tap)
         self.loop.start()
+
+    def tap(self, event):
+        self.tapped.append(event)
+        if type(event) in PROJECTION:
+            self.journal.append(event)
 
     def walk(self, rows):
         for row in rows:
             self.loop.turn(row)
+            self.journal.append(RowTaken("rows", row.row, row.time_ns))
         self.rows += rows
-
-    def saved(self):
-        orders, fills, signals = {}, [], 0
-        for event in self.tapped:
-            if isinstance(event, Booked):
-                fills.append(event.fill)
-            if isinstance(event, (OrderOpened, OrderUpdated, OrderFilled, OrderClosed)):
-                orders[event.order.order_id] = event.order
-            signals += isinstance(event, TradingSignal)
-        return Saved(orders=list(orders.values()), fills=fills, signals_made=signals)
 
     def restart(self):
         """What a start after a stop does: build from the past, show the taken rows, go on."""
-        past = self.saved()
-        cores = build_cores(self.made_of(), past)
-        for row in self.rows:
-            cores.risk.on(row)
-            cores.portfolio.on(row)
-            cores.strategy.warm_up(row)
-        resting = [one for one in past.orders if not one.status.ended]
-        self.shell(cores, {"orders": resting, "trades_made": len(past.fills)})
+        recovered = fold(self.journal)
+        cores = build_cores(self.made_of(), recovered.saved)
+        if self.rows:
+            asyncio.run(warm_up(cores, self, iter(self.rows), recovered, len(self.rows), lambda: None))
+        resting = [one for one in recovered.saved.orders if not one.status.ended]
+        self.shell(cores, {"orders": resting, "trades_made": recovered.trades_made("paper")})
 
     def outcome(self):
         core = self.cores.portfolio
