@@ -60,13 +60,17 @@ def reach(settings: "Settings", request: dict[str, Any], timeout_s: float) -> di
 
 
 def missed(loaded: "Loaded") -> bool:
-    """Are there daemons that a command with this configuration does not reach? Each is named on stderr."""
+    """Name on stderr each daemon that a command with this configuration does not reach.
+
+    True when one of them has the same file and only another overlay or environment: it was surely meant.
+    """
     found = list(others(loaded))
     for other in found:
         store = f" with store {other.loaded.settings.storage.path}" if other.loaded else ""
         line = f"the daemon with pid {other.pid}{store} was not reached; {_way(other.loaded, loaded)}"
         warn(cleaned(without_secrets(f"alphapanda: {line}; it is: {other.command}")))
-    return bool(found)
+    file = loaded.files[0].resolve()
+    return any(other.loaded is not None and other.loaded.files[0].resolve() == file for other in found)
 
 
 def _way(theirs: "Loaded | None", ours: "Loaded") -> str:

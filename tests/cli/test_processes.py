@@ -111,6 +111,8 @@ def test_whoever_missed_a_daemon_is_told_how_to_reach_it(machine, tmp_path, caps
     assert not missed(ours)
     machine(7, tmp_path / "etc", "alphapanda", "--env", "production", "run")
     machine(8, tmp_path / "gone", "alphapanda", "run")
+    assert not missed(ours), "they have files of their own"
+    capsys.readouterr()
     machine(9, tmp_path / "ours", "alphapanda", "run", env="ALPHAPANDA__STORAGE__PATH=third.db\0")
     assert missed(ours)
     file, found = theirs.files[0], capsys.readouterr().err.splitlines()
