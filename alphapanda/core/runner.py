@@ -5,7 +5,6 @@ the stages after it. One that the operator paused goes on seeing prices and clos
 would open is refused.
 """
 
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 import msgspec
 
 from alphapanda.core.answers import checked
+from alphapanda.core.failures import in_words, places_of
 from alphapanda.core.hosted import MAX_UNANSWERED, PAUSED, QUARANTINED, RUNNING, Hosted
 from alphapanda.core.strategy import Strategy
 from alphapanda.events import (
@@ -36,9 +36,6 @@ from alphapanda.events import (
     Verdict,
 )
 from alphapanda.times import to_ist
-
-MOST_PLACES = 10
-"""Of a traceback; an endless recursion has a thousand."""
 
 Output = TradingSignal | Refused | StrategyFailed
 Update = OrderOpened | OrderUpdated | OrderClosed
@@ -348,31 +345,8 @@ class StrategyRunner:
         hosted.state = QUARANTINED
         hosted.errors += 1
         self._subscribe()
-        failure = StrategyFailed(hosted.strategy.strategy_id, _told(error), time_ns, _trace(error))
+        failure = StrategyFailed(hosted.strategy.strategy_id, in_words(error), time_ns, places_of(error))
         self._failures.append(failure)
-
-
-def _told(error: BaseException) -> str:
-    """One line that the journal can hold; an error of somebody else's may not even have words."""
-    try:
-        words = str(error)
-    except KeyboardInterrupt:
-        raise
-    except BaseException:  # noqa: BLE001 - as in _on_ticks
-        words = "what cannot be put into words"
-    line = " ".join(f"{type(error).__name__}: {words}".encode(errors="replace").decode().split())
-    return "".join(character for character in line if character.isprintable())
-
-
-def _trace(error: BaseException) -> tuple[str, ...]:
-    """The places of the strategy's own code; the first is this file's and says nothing."""
-    places: deque[str] = deque(maxlen=MOST_PLACES)
-    place = error.__traceback__.tb_next if error.__traceback__ is not None else None
-    while place is not None:
-        code = place.tb_frame.f_code
-        places.append(f"{code.co_filename}, line {place.tb_lineno}, in {code.co_qualname}")
-        place = place.tb_next
-    return tuple(places)
 
 
 def _timed(strategy: Strategy, now: datetime) -> Sequence[TradingSignal]:
