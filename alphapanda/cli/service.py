@@ -95,7 +95,7 @@ def _for_run(ctx: typer.Context) -> list[str]:
         if is_path:
             words.append(os.path.abspath(word))  # noqa: PTH100 - may be a glob
         elif name == "--data" and equals:
-            words.append(f"--data={os.path.abspath(value)}")  # noqa: PTH100
+            words.append(f"--data={os.path.abspath(value)}")  # noqa: PTH100 - as above
         else:
             words.append(word)
         is_path = word == "--data"
@@ -155,7 +155,7 @@ def _spawned(
         raise CannotStart(f"log {log} cannot be written: {error.strerror}; check storage.path") from error
     try:
         begin = os.fstat(descriptor).st_size
-        child = subprocess.Popen(  # noqa: S603
+        child = subprocess.Popen(  # noqa: S603 - our own interpreter
             command,
             cwd=folder,
             stdin=subprocess.DEVNULL,
