@@ -50,10 +50,10 @@ class Door:
     def __init__(self, url: str) -> None:
         """Raises CannotStart when the URL cannot be used. Connects to nothing yet."""
         # Late: the client costs a tenth of a second that only those pay who use it.
-        from redis.asyncio import ConnectionPool, Redis  # noqa: PLC0415
-        from redis.asyncio.retry import Retry  # noqa: PLC0415
-        from redis.backoff import NoBackoff  # noqa: PLC0415
-        from redis.exceptions import RedisError, ResponseError  # noqa: PLC0415
+        from redis.asyncio import ConnectionPool, Redis  # noqa: PLC0415 - late
+        from redis.asyncio.retry import Retry  # noqa: PLC0415 - late
+        from redis.backoff import NoBackoff  # noqa: PLC0415 - late
+        from redis.exceptions import RedisError, ResponseError  # noqa: PLC0415 - late
 
         self._refusal = ResponseError
         # The client's parser, fed by something that is no Redis, raises almost anything.
@@ -71,7 +71,7 @@ class Door:
         try:
             self._pool = ConnectionPool.from_url(url, **options)
             # A wrong option in the URL shows only when a connection is made of it.
-            self._pool.make_connection()  # type: ignore[no-untyped-call]
+            self._pool.make_connection()  # type: ignore[no-untyped-call]  # theirs
         except self._failures as error:
             raise CannotStart(
                 "redis.url cannot be used: it must look like redis://host:6379/0, rediss://host:6379/0 "

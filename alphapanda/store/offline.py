@@ -95,7 +95,7 @@ def rows(
         wheres.append(f"{DATED[table]} BETWEEN {start} AND {end}")
     order = ORDERED[table]
     newest = f"{order.replace(',', ' DESC,')} DESC"
-    sql = f"SELECT * FROM {table} WHERE {' AND '.join(wheres)} ORDER BY {newest}"  # noqa: S608
+    sql = f"SELECT * FROM {table} WHERE {' AND '.join(wheres)} ORDER BY {newest}"  # noqa: S608 - our names
     if limit is not None:
         sql += f" LIMIT {limit}"
     with reading(path) as connection:

@@ -38,7 +38,7 @@ def _upsert(table: str, row: dict[str, Any], key: tuple[str, ...]) -> Statement:
 
 
 def _insert(table: str, row: dict[str, Any]) -> Statement:
-    sql = f"INSERT INTO {table} ({', '.join(row)}) VALUES ({', '.join('?' * len(row))})"  # noqa: S608
+    sql = f"INSERT INTO {table} ({', '.join(row)}) VALUES ({', '.join('?' * len(row))})"  # noqa: S608 - as above
     return sql, tuple(row.values())
 
 

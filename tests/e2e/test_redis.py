@@ -219,8 +219,13 @@ def test_the_task_is_restarted_by_hand_without_touching_an_order(tmp_path, serve
     prepare(tmp_path, server.url)
     with daemon(tmp_path, *PACE) as running:
         running.until(lambda: count(tmp_path, "trades") > 5)
+        before = answer(tmp_path, "trades")
         ask(tmp_path / "var/control.sock", {"command": "stage_restart", "stage": "redis"}, FINISH_S)
         running.until(lambda: status(tmp_path)["stages"]["redis"]["restarts"] == 1)
         running.until(lambda: status(tmp_path)["redis"]["connected"])
+        running.until(lambda: count(tmp_path, "trades") > len(before))
+        stages = status(tmp_path)["stages"]
+        assert answer(tmp_path, "trades")[: len(before)] == before
+        assert [name for name, stage in stages.items() if stage["restarts"]] == ["redis"]
         server.ask("SET", KEY, "0")
         running.until(lambda: halted_by_redis(tmp_path))

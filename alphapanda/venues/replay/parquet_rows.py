@@ -100,14 +100,14 @@ class ParquetFile:
 
 
 def _is_instant(kind: Any) -> bool:
-    from pyarrow import types  # noqa: PLC0415
+    from pyarrow import types  # noqa: PLC0415 - only Parquet needs it
 
     return bool(types.is_timestamp(kind) or types.is_date(kind))
 
 
 def _microseconds(column: Any) -> list[int | None]:
     """Since 1970 in UTC; a time without a zone is IST."""
-    import pyarrow as pa  # noqa: PLC0415
+    import pyarrow as pa  # noqa: PLC0415 - only Parquet needs it
 
     aware = getattr(column.type, "tz", None) is not None
     exact = column.cast(pa.timestamp("us", tz=column.type.tz if aware else None), safe=False)
@@ -117,7 +117,7 @@ def _microseconds(column: Any) -> list[int | None]:
 
 def _texts(column: Any) -> list[str | None]:
     """Dates and times of day as texts, so that a date column and a time column join like those of a CSV."""
-    import pyarrow as pa  # noqa: PLC0415
+    import pyarrow as pa  # noqa: PLC0415 - only Parquet needs it
 
     if _is_instant(column.type):
         column = column.cast(pa.date32(), safe=False)
