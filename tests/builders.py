@@ -1,10 +1,13 @@
 """Small builders of core values: every field has a sensible default, keywords override it."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
 from alphapanda.events import (
     Book,
+    Depth,
+    DepthLevel,
     Fill,
     Instrument,
     MarketTick,
@@ -17,12 +20,14 @@ from alphapanda.events import (
     TickBatch,
     TradingSignal,
     TransactionType,
+    Validity,
 )
 from alphapanda.times import IST, to_ns
 
 OPEN, CLOSE = PositionEffect.OPEN, PositionEffect.CLOSE
 BUY, SELL = TransactionType.BUY, TransactionType.SELL
-LIMIT, MARKET = OrderType.LIMIT, OrderType.MARKET
+LIMIT, MARKET, SL, SL_M = OrderType.LIMIT, OrderType.MARKET, OrderType.SL, OrderType.SL_M
+IOC, TTL = Validity.IOC, Validity.TTL
 
 SECOND = 1_000_000_000
 TEN = datetime(2024, 6, 3, 10, 0, tzinfo=IST)
@@ -53,6 +58,13 @@ def bar(
         "close": closed,
     }
     return tick(closed, **({"bar": True} | reach | fields))
+
+
+def book_of(bids: Iterable[tuple[float, int]], asks: Iterable[tuple[float, int]]) -> Depth:
+    """An order book of (price, quantity), best first."""
+    return Depth(
+        *(tuple(DepthLevel(price, quantity, 1) for price, quantity in side) for side in (bids, asks))
+    )
 
 
 def batch(*ticks: MarketTick, at: float = 0.0, row: int = 0, **fields: Any) -> TickBatch:

@@ -60,6 +60,38 @@ class StrategyResumed(Struct, frozen=True):
     reason: str = ""
 
 
+class StrategyQuarantined(Struct, frozen=True):
+    """A limit on repetition took a strategy out, also over restarts, until the operator resumes it."""
+
+    strategy_id: str
+    rule: str
+    why: str
+    time_ns: int
+
+
+class Scope(Struct, frozen=True, omit_defaults=True):
+    """To what a limit applies; what is empty is all. `instrument` is EXCHANGE:SYMBOL."""
+
+    broker: str = ""
+    strategy: str = ""
+    instrument: str = ""
+
+
+class LimitChanged(Struct, frozen=True, kw_only=True):
+    """The operator set a limit while the daemon runs; `value` None gives it back to the configuration.
+
+    Values are texts as `risk set` takes them.
+    """
+
+    key: str
+    value: str | None
+    old: str
+    scope: Scope
+    by: str
+    reason: str
+    time_ns: int
+
+
 class StrategyFailed(Struct, frozen=True):
     """A strategy raised: it is quarantined, also over restarts, until the operator resumes it."""
 

@@ -1,6 +1,6 @@
 """What is traded, and its prices. Ticks carry float rupees, which is what strategies compute with."""
 
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 
 from msgspec import Struct
@@ -12,14 +12,23 @@ Money = Decimal
 """Rupees, exact. Never a float; rounded only where a rule says so (charges, and what people are shown)."""
 
 
-class Instrument(Struct, frozen=True):
-    """What is traded. `tick_size` in rupees; quantities are in units (lots x `lot_size`)."""
+class Instrument(Struct, frozen=True, omit_defaults=True):
+    """What is traded. `tick_size` in rupees; quantities are in units (lots x `lot_size`).
+
+    `instrument_type` (EQ, FUT, CE, PE), `name` (the underlying) and `expiry` are what the day's instrument
+    list says; empty where there is none. Circuit limits are in rupees, None where they are not known.
+    """
 
     instrument_token: int
     exchange: str
     tradingsymbol: str
     tick_size: Money = Money("0.05")
     lot_size: int = 1
+    instrument_type: str = ""
+    name: str = ""
+    expiry: date | None = None
+    lower_circuit_limit: Money | None = None
+    upper_circuit_limit: Money | None = None
 
     @property
     def key(self) -> str:

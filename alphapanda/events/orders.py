@@ -26,6 +26,16 @@ class PositionEffect(StrEnum):
 class OrderType(StrEnum):
     MARKET = "MARKET"
     LIMIT = "LIMIT"
+    SL = "SL"
+    SL_M = "SL-M"
+
+
+class Validity(StrEnum):
+    """DAY rests until the session's end, IOC trades at once or not, TTL rests for some minutes."""
+
+    DAY = "DAY"
+    IOC = "IOC"
+    TTL = "TTL"
 
 
 class OrderStatus(StrEnum):
@@ -71,13 +81,19 @@ class ReportKind(StrEnum):
     CANCELLED = "cancelled"
     NO_ANSWER = "no_answer"
     ABSENT = "absent"
+    TRIGGERED = "triggered"
 
 
-class TradingSignal(Struct, frozen=True, kw_only=True):
+SQUARE_OFF = "square-off"
+"""Who asks when the house itself closes intraday positions before the broker would."""
+
+
+class TradingSignal(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A strategy wants a trade. The runner adds `signal_id`, `brokers` and the times.
 
-    `last_price` is the price the strategy decided upon; `price` is the limit of a LIMIT order. `by` names the
-    operator who asked for a close; it is empty when the strategy itself decided.
+    `last_price` is the price the strategy decided upon; `price` is the limit of a LIMIT or SL order,
+    `trigger_price` what wakes an SL or SL-M order, `validity_ttl` the minutes that a TTL order rests. `by`
+    names the operator who asked for a close, or is SQUARE_OFF; it is empty when the strategy itself decided.
     """
 
     strategy_id: str
@@ -95,14 +111,23 @@ class TradingSignal(Struct, frozen=True, kw_only=True):
     row: int = 0
     received_ns: int = 0
     by: str = ""
+    trigger_price: Money | None = None
+    validity: Validity = Validity.DAY
+    validity_ttl: int = 0
+
+    @property
+    def of_operator(self) -> bool:
+        """The operator may always reduce a position: past the kill switch, and past every limit."""
+        return self.by not in ("", SQUARE_OFF) and self.position_effect is PositionEffect.CLOSE
 
 
-class Order(Struct, frozen=True, kw_only=True):
+class Order(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An order as it stands now. Each change of state is a new value with the same `order_id`.
 
     `sequence` is the number of the approval that made it. `reference_price` is what risk valued it at.
     `filled_value` is the sum of price x quantity over its fills. `row` is the row that caused it. `by` names
     the operator who asked for it: such an order only reduces a position, and the kill switch lets it through.
+    `triggered`: the price has reached the trigger of an SL or SL-M order, which rests like any other since.
     """
 
     order_id: str
@@ -129,11 +154,15 @@ class Order(Struct, frozen=True, kw_only=True):
     row: int = 0
     received_ns: int = 0
     by: str = ""
+    trigger_price: Money | None = None
+    validity: Validity = Validity.DAY
+    validity_ttl: int = 0
+    triggered: bool = False
 
     @property
     def closed_by_hand(self) -> bool:
         """The operator's own close: the kill switch, which stops what adds risk, lets it live."""
-        return bool(self.by) and self.position_effect is PositionEffect.CLOSE
+        return self.by not in ("", SQUARE_OFF) and self.position_effect is PositionEffect.CLOSE
 
     @property
     def pending_quantity(self) -> int:
@@ -172,11 +201,16 @@ class Fill(Struct, frozen=True, kw_only=True):
         return self.transaction_type.sign * self.quantity
 
 
-class Approved(Struct, frozen=True):
-    """Risk said yes: the only way to an order. Made by `RiskManager` alone."""
+class Approved(Struct, frozen=True, omit_defaults=True):
+    """Risk said yes: the only way to an order. Made by `RiskManager` alone.
+
+    An order over the exchange's freeze quantity is sent in `parts` orders, of which this is number `part`.
+    """
 
     order: Order
     signal: TradingSignal
+    part: int = 1
+    parts: int = 1
 
 
 class Refused(Struct, frozen=True, kw_only=True):
@@ -218,6 +252,19 @@ class OrderFilled(Struct, frozen=True):
 
 class OrderClosed(Struct, frozen=True):
     """The order ended unfilled or in part: CANCELLED, REJECTED, NOT_FOUND or WITHHELD."""
+
+    order: Order
+
+
+class CancelResting(Struct, frozen=True):
+    """The house wants an order that rests at its broker taken back, and why."""
+
+    order: Order
+    reason: str
+
+
+class OrderAdopted(Struct, frozen=True):
+    """The broker has an order that we did not place: its own square-off, or one made by hand in its app."""
 
     order: Order
 
