@@ -22,7 +22,7 @@ from builders import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alphapanda.core.calendar import in_regular_session
+from alphapanda.core.calendar import Moment, Phase
 from alphapanda.core.risk import RiskManager
 from alphapanda.core.rules import (
     RULES,
@@ -117,7 +117,11 @@ def test_a_refusal_carries_the_signal_the_rule_and_the_figures():
 @given(st.lists(st.sampled_from([("paper",), ("zerodha",), ("paper", "zerodha")]), max_size=30))
 def test_ids_and_tags_rise_and_never_repeat(fan_outs):
     risk = manager(products={"paper": "MIS", "zerodha": "MIS"}, tag_seed="a1B2c3D4e5F6")
-    orders = [answer.order for brokers in fan_outs for answer in risk.on(signal(brokers=brokers))]
+    orders = [
+        answer.order
+        for number, brokers in enumerate(fan_outs)
+        for answer in risk.on(signal(brokers=brokers, time_ns=TEN_NS + number * SECOND))
+    ]
     assert [one.sequence for one in orders] == list(range(1, len(orders) + 1))
     assert sorted({one.order_id for one in orders}) == [one.order_id for one in orders]
     assert len({one.tag for one in orders}) == len(orders)
@@ -219,12 +223,27 @@ def test_the_newest_price_of_a_batch_is_the_one_that_counts():
     assert decide(risk).order.reference_price == Money(102)
 
 
-def test_orders_wait_for_the_session_when_a_calendar_is_asked():
-    risk = manager(may_trade=in_regular_session)
-    assert isinstance(decide(risk), Approved)
-    evening = TEN_NS + 6 * 3600 * SECOND
-    assert decide(risk, time_ns=evening).rule == "market_closed"
-    assert decide(risk, SELL, time_ns=evening, position_effect=CLOSE).rule == "market_closed"
+class Hours:
+    """A calendar of one answer."""
+
+    def __init__(self, *, may_enter=False, may_exit=False):
+        self.moment = Moment(Phase.CLOSED, may_enter, may_exit, None, "INFY is closed at 16:00")
+
+    def at(self, time_ns, instrument):
+        assert (time_ns, instrument) == (TEN_NS, INFY)
+        return self.moment
+
+
+@pytest.mark.parametrize("enters", [True, False])
+@pytest.mark.parametrize("exits", [True, False])
+def test_entries_and_exits_wait_for_what_the_calendar_allows_them(enters, exits):
+    hours = Hours(may_enter=enters, may_exit=exits)
+    risk = manager(calendar=hours, books={"paper": book(momentum_1=10)})
+    for effect, allowed in ((OPEN, enters), (CLOSE, exits)):
+        answer = decide(risk, SELL, position_effect=effect)
+        assert isinstance(answer, Approved) is allowed
+        if not allowed:
+            assert (answer.rule, answer.why) == ("market_closed", "INFY is closed at 16:00")
 
 
 @pytest.mark.parametrize(
@@ -434,7 +453,7 @@ def test_a_signature_opens_nothing():
 
 def test_the_operators_close_waits_for_the_market_and_for_a_price():
     held = {"paper": book(momentum_1=10)}
-    closed = manager(books=held, may_trade=lambda _: False)
+    closed = manager(books=held, calendar=Hours())
     assert close_by_hand(closed).rule == "market_closed"
     assert close_by_hand(manager(books=held, price=None)).rule == "no_price"
 

@@ -29,3 +29,10 @@ def test_rows_in_memory_and_in_a_file_come_to_the_same_fills():
     assert len(fills) == 2
     assert fills[0] == fills[1]
     assert int(fills[0]) > 10
+
+
+def test_a_verdict_is_measured_with_the_default_rules_and_with_all():
+    printed = bench("risk", "--verdicts", "300")
+    rows = re.findall(r"(?m)^(default rules|every rule on) +(\d+) +[\d.]+ +[\d.]+ +[\d.]+$", printed)
+    assert [name for name, _ in rows] == ["default rules", "every rule on"]
+    assert int(rows[0][1]) < int(rows[1][1])

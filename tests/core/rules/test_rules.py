@@ -177,7 +177,8 @@ def test_every_rule_is_listed_once_with_a_code_that_is_its_key():
     assert len({kind.code for kind in rules.RULES}) == len(rules.RULES)
     assert set(rules.RULES) == set(rules.Rule.__subclasses__())
     for kind in rules.RULES:
-        assert [field.encode_name for field in fields(kind)] in ([kind.code], [])
+        assert [field.name for field in fields(kind)][:1] in ([kind.code], ["scope"])
+        assert kind.__doc__
 
 
 def test_the_first_rule_that_refuses_names_the_refusal():

@@ -1,0 +1,125 @@
+"""The risk rules: one small class each, its limits as its fields, `RULES` as the list.
+
+To add a rule write its class in the file of its kind, name it in `RULES`, and test its edge: `config.toml`
+and `risk` in the README take the fields' names, defaults and descriptions from there. A rule's `code` is the
+configuration key to change, so a refusal names it. Names and definitions: FIA best practices for automated
+trading (2015), MiFID II RTS 6 article 15, SEC rule 15c3-5. A limit of 0 is off.
+"""
+
+from alphapanda.core.rules.approvals import Approvals, Refusals
+from alphapanda.core.rules.claims import Claims, Reserve, Worths
+from alphapanda.core.rules.conduct import AllowedInstruments, AllowedProducts, SelfMatch, unprotected
+from alphapanda.core.rules.contract import EVERYWHERE, Desk, Rule, State, View
+from alphapanda.core.rules.exposure import (
+    AvailableCash,
+    MaximumGrossExposure,
+    MaximumOpenPositions,
+    MaximumPositionQuantity,
+    MaximumPositionValue,
+)
+from alphapanda.core.rules.facts import impossible, limit_of, not_a_number, trigger_of
+from alphapanda.core.rules.loss import DailyLoss, Drawdown, LossesInARow, WeeklyLoss
+from alphapanda.core.rules.marks import Mark, Marks
+from alphapanda.core.rules.price import FrozenPrice, PriceDeviation, PriceJump, StalePrice, WideSpread
+from alphapanda.core.rules.rate import (
+    HIGHEST_PER_SECOND,
+    DuplicateSignal,
+    OrdersPerDay,
+    OrdersPerMinute,
+    OrdersPerSecond,
+    RefusedInARow,
+    RepeatedOrders,
+    over_the_threshold,
+)
+from alphapanda.core.rules.size import (
+    MOST_SLICES,
+    Freeze,
+    FreezeQuantity,
+    FreezeRow,
+    MaximumOrderQuantity,
+    MaximumOrderValue,
+    slices_of,
+)
+
+__all__ = [
+    "EVERYWHERE",
+    "HIGHEST_PER_SECOND",
+    "MOST_SLICES",
+    "RULES",
+    "AllowedInstruments",
+    "AllowedProducts",
+    "Approvals",
+    "AvailableCash",
+    "Claims",
+    "DailyLoss",
+    "Desk",
+    "Drawdown",
+    "DuplicateSignal",
+    "Freeze",
+    "FreezeQuantity",
+    "FreezeRow",
+    "FrozenPrice",
+    "LossesInARow",
+    "Mark",
+    "Marks",
+    "MaximumGrossExposure",
+    "MaximumOpenPositions",
+    "MaximumOrderQuantity",
+    "MaximumOrderValue",
+    "MaximumPositionQuantity",
+    "MaximumPositionValue",
+    "OrdersPerDay",
+    "OrdersPerMinute",
+    "OrdersPerSecond",
+    "PriceDeviation",
+    "PriceJump",
+    "Refusals",
+    "RefusedInARow",
+    "RepeatedOrders",
+    "Reserve",
+    "Rule",
+    "SelfMatch",
+    "StalePrice",
+    "State",
+    "View",
+    "WeeklyLoss",
+    "WideSpread",
+    "Worths",
+    "impossible",
+    "limit_of",
+    "not_a_number",
+    "over_the_threshold",
+    "slices_of",
+    "trigger_of",
+    "unprotected",
+]
+
+RULES: tuple[type[Rule], ...] = (
+    MaximumOrderQuantity,
+    MaximumOrderValue,
+    FreezeQuantity,
+    MaximumPositionQuantity,
+    MaximumPositionValue,
+    MaximumOpenPositions,
+    MaximumGrossExposure,
+    AvailableCash,
+    DailyLoss,
+    WeeklyLoss,
+    Drawdown,
+    LossesInARow,
+    StalePrice,
+    PriceDeviation,
+    WideSpread,
+    PriceJump,
+    FrozenPrice,
+    OrdersPerSecond,
+    OrdersPerMinute,
+    OrdersPerDay,
+    DuplicateSignal,
+    RepeatedOrders,
+    RefusedInARow,
+    SelfMatch,
+    AllowedInstruments,
+    AllowedProducts,
+)
+"""Every rule, in the order they are asked; the first that refuses names the refusal."""

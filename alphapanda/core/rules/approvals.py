@@ -1,0 +1,201 @@
+"""What risk remembers of its own verdicts: when it approved which orders, and whom it refused how often."""
+
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Iterable
+
+from alphapanda.events import Book, Order, PositionEffect, TransactionType
+
+SECOND = 1_000_000_000
+DAY = 86_400 * SECOND
+IST_OFFSET = 19_800 * SECOND
+
+Likeness = tuple[str, int, TransactionType, int]
+Kind = tuple[str, int, TransactionType, PositionEffect]
+
+
+class Times:
+    """Moments in order, those of the last day. Rows of one file may step back between instruments."""
+
+    def __init__(self) -> None:
+        self._times: list[int] = []
+
+    def add(self, time_ns: int) -> None:
+        times = self._times
+        if not times or time_ns >= times[-1]:
+            times.append(time_ns)
+        else:
+            insort(times, time_ns)
+        if times[0] < time_ns - DAY:
+            del times[: bisect_left(times, time_ns - DAY)]
+
+    def remove(self, time_ns: int) -> None:
+        place = bisect_left(self._times, time_ns)
+        if place < len(self._times) and self._times[place] == time_ns:
+            del self._times[place]
+
+    def between(self, start_ns: int, end_ns: int) -> int:
+        """How many are younger than `start_ns` and older than `end_ns`."""
+        return max(0, bisect_left(self._times, end_ns) - bisect_right(self._times, start_ns))
+
+    def nearest(self, time_ns: int) -> int | None:
+        place = bisect_left(self._times, time_ns)
+        near = self._times[max(0, place - 1) : place + 1]
+        return min(near, key=lambda each: abs(each - time_ns)) if near else None
+
+
+NEVER = Times()
+ALL = "", 0
+"""Strategy and instrument."""
+
+
+class Approvals:
+    """Which orders were approved at one broker, when: what throttles and the duplicate check count.
+
+    `past` are those of before a restart. The slices of one order count one each with the throttles, and as
+    one order where repetition is looked for.
+    """
+
+    def __init__(self, past: Iterable[Order] = ()) -> None:
+        self._log: list[tuple[int, str, int]] = []
+        self._times: dict[tuple[str, int], Times] = {ALL: Times()}
+        self._alike: dict[Likeness, Times] = {}
+        self._repeated: dict[Kind, Times] = {}
+        whole: dict[str, tuple[Order, int]] = {}
+        for order in past:
+            self._count(order)
+            first, quantity = whole.get(order.signal_id, (order, 0))
+            whole[order.signal_id] = (first, quantity + order.quantity)
+        for first, quantity in whole.values():
+            self._liken(first, quantity)
+
+    def add(self, order: Order, slices: int = 1) -> None:
+        for _ in range(slices):
+            self._count(order)
+        self._liken(order, order.quantity)
+
+    def remove(self, order: Order) -> None:
+        """It left for nowhere: it counts no more, nor does it repeat."""
+        entry = _entry(order)
+        if entry in self._log:
+            self._log.remove(entry)
+        for times in self._counting(order):
+            times.remove(order.created_ns)
+        self._alike.get(_likeness(order, order.quantity), NEVER).remove(order.created_ns)
+        self._repeated.get(_kind(order), NEVER).remove(order.created_ns)
+
+    def forgive(self, strategy_id: str) -> None:
+        """The operator lets the strategy go on: its repetitions are counted anew."""
+        for kind in [kind for kind in self._repeated if kind[0] == strategy_id]:
+            del self._repeated[kind]
+
+    def between(self, start_ns: int, end_ns: int, strategy_id: str = "", token: int = 0) -> int:
+        """How many approvals are younger than `start_ns` and older than `end_ns`.
+
+        Later ones are not counted: the store may know orders of a feed that walked later dates.
+        """
+        times = self._times.get((strategy_id, token))
+        if times is None:  # the first question of this scope: from now on it is counted apart
+            times = self._times[strategy_id, token] = Times()
+            for time_ns, owner, traded in self._log:
+                if strategy_id in ("", owner) and token in (0, traded):
+                    times.add(time_ns)
+        return times.between(start_ns, end_ns)
+
+    def nearest_like(self, order: Order, time_ns: int) -> int | None:
+        """When an order of the same strategy, instrument, side and quantity was approved."""
+        return self._alike.get(_likeness(order, order.quantity), NEVER).nearest(time_ns)
+
+    def repeats(self, order: Order, start_ns: int, end_ns: int) -> int:
+        """How many of the same strategy, instrument, side and effect."""
+        return self._repeated.get(_kind(order), NEVER).between(start_ns, end_ns)
+
+    def most_repeats(self, start_ns: int, end_ns: int, strategy_id: str = "", token: int = 0) -> int:
+        return max(
+            (
+                times.between(start_ns, end_ns)
+                for (owner, traded, _, _), times in self._repeated.items()
+                if strategy_id in ("", owner) and token in (0, traded)
+            ),
+            default=0,
+        )
+
+    def _count(self, order: Order) -> None:
+        self._log.append(_entry(order))
+        if self._log[0][0] < order.created_ns - 2 * DAY:
+            self._log = [entry for entry in self._log if entry[0] >= order.created_ns - DAY]
+        for times in self._counting(order):
+            times.add(order.created_ns)
+
+    def _counting(self, order: Order) -> list[Times]:
+        _, owner, traded = _entry(order)
+        return [
+            times
+            for (strategy_id, token), times in self._times.items()
+            if strategy_id in ("", owner) and token in (0, traded)
+        ]
+
+    def _liken(self, order: Order, quantity: int) -> None:
+        likeness, kind = _likeness(order, quantity), _kind(order)
+        if likeness not in self._alike:
+            self._alike[likeness] = Times()
+        if kind not in self._repeated:
+            self._repeated[kind] = Times()
+        self._alike[likeness].add(order.created_ns)
+        self._repeated[kind].add(order.created_ns)
+
+
+def _entry(order: Order) -> tuple[int, str, int]:
+    return order.created_ns, order.strategy_id, order.instrument.instrument_token
+
+
+def _likeness(order: Order, quantity: int) -> Likeness:
+    return order.strategy_id, order.instrument.instrument_token, order.transaction_type, quantity
+
+
+def _kind(order: Order) -> Kind:
+    return order.strategy_id, order.instrument.instrument_token, order.transaction_type, order.position_effect
+
+
+class Refusals:
+    """How often in a row a strategy's signals came to nothing at one broker: refused here, or rejected there.
+
+    A fill ends the row. Risk hears of none, but each leaves its trace in the book.
+    """
+
+    def __init__(self) -> None:
+        self._refused: dict[str, tuple[int, object]] = {}
+        self._forgiven: dict[str, int] = {}
+
+    def add(self, strategy_id: str, book: Book) -> None:
+        trace = _trace(strategy_id, book)
+        self._refused[strategy_id] = (self._here(strategy_id, trace) + 1, trace)
+
+    def count(self, strategy_id: str, book: Book) -> int:
+        here = self._here(strategy_id, _trace(strategy_id, book)) if strategy_id in self._refused else 0
+        there = _rejected(strategy_id, book)
+        if there < self._forgiven.get(strategy_id, 0):  # a fill has come since
+            del self._forgiven[strategy_id]
+        return here + there - self._forgiven.get(strategy_id, 0)
+
+    def strategies(self) -> set[str]:
+        return set(self._refused)
+
+    def forgive(self, strategy_id: str, book: Book) -> None:
+        self._refused.pop(strategy_id, None)
+        self._forgiven[strategy_id] = _rejected(strategy_id, book)
+
+    def _here(self, strategy_id: str, trace: object) -> int:
+        count, before = self._refused.get(strategy_id, (0, trace))
+        return count if before == trace else 0
+
+
+def _rejected(strategy_id: str, book: Book) -> int:
+    performance = book.performance.get(strategy_id)
+    return 0 if performance is None else performance.rejected_in_a_row
+
+
+def _trace(strategy_id: str, book: Book) -> object:
+    """What every fill of the strategy changes."""
+    performance = book.performance.get(strategy_id)
+    held = {token: quantity for (owner, token), quantity in book.positions.items() if owner == strategy_id}
+    return held, None if performance is None else performance.booked

@@ -1,0 +1,137 @@
+"""Whether the price that an entry rests on can be believed. Where it is missing, nothing is entered."""
+
+from typing import Annotated, ClassVar
+
+from msgspec import Meta
+
+from alphapanda.core.money import HUNDRED, exact
+from alphapanda.core.rules.approvals import SECOND
+from alphapanda.core.rules.contract import BILLIONTH, WIDER, Percent, Rule, Seconds, View
+from alphapanda.events import Money, Order
+
+
+class StalePrice(Rule, frozen=True):
+    """Market-data reasonability: no entry on a price that is missing or too old (FIA)."""
+
+    code: ClassVar[str] = "max_price_age_s"
+    max_price_age_s: Annotated[
+        Seconds, Meta(description="no entry when the instrument's last price is older, in seconds")
+    ] = Money("5.0")
+
+    def refuse(self, order: Order, view: View) -> str | None:
+        if not self.max_price_age_s:
+            return None
+        if view.mark is None:
+            return unseen(order)
+        age_ns = view.now_ns - view.mark.time_ns
+        if age_ns <= self.max_price_age_s * SECOND:
+            return None
+        return f"the price is {age_ns / SECOND:.1f} s old, the limit is {self.max_price_age_s} s"
+
+
+class PriceDeviation(Rule, frozen=True):
+    """Price tolerance, collar (RTS 6 15(1)(a)): the price decided upon against the last price seen."""
+
+    code: ClassVar[str] = "max_price_deviation_percent"
+    max_price_deviation_percent: Annotated[
+        Percent, Meta(description="no entry when its price is further from the last price, in percent")
+    ] = Money("5.0")
+
+    def refuse(self, order: Order, view: View) -> str | None:
+        if not self.max_price_deviation_percent:
+            return None
+        last = view.marks.price(order.instrument.instrument_token)
+        if last is None:
+            return unseen(order)
+        if order.price is None:
+            roughly = abs(view.signal.last_price / float(last) - 1) + BILLIONTH
+            if roughly < float(self.max_price_deviation_percent) / 100:
+                return None
+        price = order.price if order.price is not None else exact(view.signal.last_price)
+        away = abs(price - last) / last * HUNDRED
+        if away <= self.max_price_deviation_percent:
+            return None
+        limit = self.max_price_deviation_percent
+        return f"price {price} is {away:.2f} % from the last price {last}, the limit is {limit} %"
+
+
+class WideSpread(Rule, frozen=True):
+    """Market-data reasonability: a crossed, one-sided or wide order book (FIA). No book, no question."""
+
+    code: ClassVar[str] = "max_spread_percent"
+    max_spread_percent: Annotated[
+        Percent,
+        Meta(description="no entry when best bid and offer are further apart, in percent, or crossed"),
+    ] = Money(0)
+
+    def refuse(self, order: Order, view: View) -> str | None:
+        if not self.max_spread_percent:
+            return None
+        if view.mark is None or view.mark.tick is None:
+            return unseen(order)
+        depth = view.mark.tick.depth
+        if depth is None:
+            return None
+        bid, offer = (side[0].price if side else 0.0 for side in (depth.buy, depth.sell))
+        if not (bid > 0 and offer > 0):  # NaN too
+            return "the order book has one side only, or none"
+        if bid >= offer:
+            return f"the order book is crossed: bid {bid}, offer {offer}"
+        if (offer - bid) / bid * WIDER < float(self.max_spread_percent) / 100:
+            return None
+        apart = (exact(offer) - exact(bid)) / exact(bid) * HUNDRED
+        if apart <= self.max_spread_percent:
+            return None
+        return (
+            f"bid {bid} and offer {offer} are {apart:.2f} % apart, the limit is {self.max_spread_percent} %"
+        )
+
+
+class PriceJump(Rule, frozen=True):
+    """Market-data reasonability: the last price against the one before it (FIA)."""
+
+    code: ClassVar[str] = "max_price_jump_percent"
+    max_price_jump_percent: Annotated[
+        Percent, Meta(description="no entry on a price that is further from the one before it, in percent")
+    ] = Money(0)
+
+    def refuse(self, order: Order, view: View) -> str | None:
+        if not self.max_price_jump_percent:
+            return None
+        if view.mark is None:
+            return unseen(order)
+        if view.mark.before is None:
+            return None
+        if abs(view.mark.price / view.mark.before - 1) + BILLIONTH < float(self.max_price_jump_percent) / 100:
+            return None
+        price, before = exact(view.mark.price), exact(view.mark.before)
+        jump = abs(price - before) / before * HUNDRED
+        if jump <= self.max_price_jump_percent:
+            return None
+        limit = self.max_price_jump_percent
+        return f"the price went from {before} to {price}, {jump:.2f} %, in one step, the limit is {limit} %"
+
+
+class FrozenPrice(Rule, frozen=True):
+    """Market-data reasonability: a price that stands still while ticks go on coming (FIA)."""
+
+    code: ClassVar[str] = "max_frozen_s"
+    max_frozen_s: Annotated[
+        Seconds, Meta(description="no entry when ticks came for longer than this at one price, in seconds")
+    ] = Money(0)
+
+    def refuse(self, order: Order, view: View) -> str | None:
+        if not self.max_frozen_s:
+            return None
+        if view.mark is None:
+            return unseen(order)
+        if view.mark.changed_ns is None:
+            return None
+        still_ns = view.mark.time_ns - view.mark.changed_ns
+        if still_ns <= self.max_frozen_s * SECOND:
+            return None
+        return f"the price has stood still for {still_ns / SECOND:.1f} s, the limit is {self.max_frozen_s} s"
+
+
+def unseen(order: Order) -> str:
+    return f"no price of {order.instrument.key} has been seen"
