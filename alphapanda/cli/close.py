@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from alphapanda.cli.asking import ask
 from alphapanda.cli.completion import brokers, strategies
 from alphapanda.cli.context import context_of
 from alphapanda.cli.daemon import ask_daemon
-from alphapanda.cli.output import cleaned, counted, fitted, print_json, print_table, say, warn
+from alphapanda.cli.output import counted, print_json, print_table, say, warn
 from alphapanda.errors import Fatal
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def _close(
     loaded = context_of(ctx).load()
     if not yes:
         ask_daemon(loaded, "status")  # no question where there is nobody to close anything
-        _ask(_question(loaded.settings, symbol, broker, strategy))
+        ask(_question(loaded.settings, symbol, broker, strategy))
     found = ask_daemon(loaded, "close", symbol=symbol, broker=broker, strategy_id=strategy)
     if json:
         print_json(found)
@@ -122,17 +123,6 @@ def _only(symbol: str | None, broker: str | None, strategy: str | None) -> str:
 def _is(symbol: str, row: Row) -> bool:
     names = (row["tradingsymbol"], f"{row['exchange']}:{row['tradingsymbol']}")
     return symbol.casefold() in [name.casefold() for name in names]
-
-
-def _ask(question: str) -> None:
-    try:
-        asked = fitted(cleaned(f"{question} [y/N]:"), sys.stderr)
-        sure = typer.confirm(asked, show_default=False, prompt_suffix=" ", err=True)
-    except typer.Abort:
-        sure = False
-    if not sure:
-        typer.echo("Nothing was done.", err=True)
-        raise typer.Exit(NOT_DONE)
 
 
 def _print_cancelled(orders: list[Row]) -> None:

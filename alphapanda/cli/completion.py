@@ -14,6 +14,18 @@ def brokers(ctx: typer.Context, incomplete: str) -> list[str]:
     return _starting(_names(ctx)[1], incomplete)
 
 
+def limits(incomplete: str) -> list[str]:
+    return _starting(limit_names(), incomplete)
+
+
+def limit_names() -> list[str]:
+    """The keys of [risk]."""
+    from alphapanda.config import KEYS
+
+    found = [name.removeprefix("risk.") for name in KEYS if name.startswith("risk.")]
+    return [name for name in found if name != "overrides"]
+
+
 def _names(ctx: typer.Context) -> tuple[list[str], list[str]]:
     """Ids of strategies, names of brokers. The root command has not run: its options are read from it."""
     said = ctx.find_root().params
