@@ -4,6 +4,7 @@ Money is decimal text here (exact), times are nanoseconds in columns that end in
 row into what users and scripts are promised: numbers rounded to the paisa, ISO 8601 times in IST.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 from alphapanda.core.money import to_average, to_paisa
@@ -11,6 +12,7 @@ from alphapanda.core.portfolio import Standing
 from alphapanda.events import (
     Approved,
     Balance,
+    Figures,
     Fill,
     Instrument,
     Money,
@@ -18,6 +20,7 @@ from alphapanda.events import (
     Position,
     Refused,
     TradingSignal,
+    Valued,
     Verdict,
 )
 from alphapanda.times import to_ist
@@ -27,6 +30,7 @@ Row = dict[str, Any]
 MONEY = frozenset(
     {
         "price",
+        "trigger_price",
         "average_price",
         "last_price",
         "charges",
@@ -35,6 +39,15 @@ MONEY = frozenset(
         "starting_cash",
         "cash",
         "equity",
+        "gross_exposure",
+        "net_exposure",
+        "net_pnl",
+        "day_net_pnl",
+        "drawdown",
+        "start_equity",
+        "end_equity",
+        "turnover",
+        "max_drawdown",
     }
 )
 
@@ -65,6 +78,8 @@ def order_row(order: Order) -> Row:
         "reason": order.reason,
         "created_ns": order.created_ns,
         "updated_ns": order.updated_ns,
+        "trigger_price": text(order.trigger_price),
+        "validity": order.validity.value,
     }
 
 
@@ -95,6 +110,8 @@ def position_row(position: Position) -> Row:
         "last_price": text(position.last_price),
         "realized_pnl": text(position.realized_pnl),
         "unrealized_pnl": text(position.unrealized_pnl),
+        "overnight_quantity": position.overnight_quantity,
+        "t1_quantity": position.t1_quantity,
     }
 
 
@@ -106,6 +123,26 @@ def balance_row(balance: Balance) -> Row:
         "realized_pnl": text(balance.realized_pnl),
         "charges": text(balance.charges),
     }
+
+
+def figures_row(figures: Figures) -> Row:
+    return {
+        "realized_pnl": text(figures.realized_pnl),
+        "unrealized_pnl": text(figures.unrealized_pnl),
+        "charges": text(figures.charges),
+        "gross_exposure": text(figures.gross_exposure),
+        "net_exposure": text(figures.net_exposure),
+    }
+
+
+def equity_rows(point: Valued) -> list[Row]:
+    """A point of the curve: the account's row, under the empty name, and one a strategy."""
+    at = {"broker": point.broker, "strategy_id": "", "at_ns": point.time_ns}
+    cash = {"cash": text(point.cash), "equity": text(point.equity)}
+    return [at | cash | figures_row(point.figures)] + [
+        at | {"strategy_id": name, "cash": None, "equity": None} | figures_row(figures)
+        for name, figures in point.strategies.items()
+    ]
 
 
 def standing_row(standing: Standing) -> Row:
@@ -133,6 +170,18 @@ def signal_row(verdict: Approved | Refused) -> Row:
         "rule": verdict.rule,
         "reason": verdict.why,
     }
+
+
+def signal_rows(verdicts: Iterable[Approved | Refused]) -> list[Row]:
+    """One row a signal and broker, as the store has them: the last verdict, the quantity of all parts."""
+    found: dict[tuple[str, str], Row] = {}
+    for verdict in verdicts:
+        row = signal_row(verdict)
+        before = found.get((row["signal_id"], row["broker"]))
+        if before is not None and isinstance(verdict, Approved) and verdict.part > 1:
+            row["quantity"] += before["quantity"]
+        found[row["signal_id"], row["broker"]] = row
+    return list(found.values())
 
 
 def verdict_row(verdict: Approved | Refused) -> Row:

@@ -65,6 +65,8 @@ def test_an_order_row_has_the_promised_columns_in_their_order():
         "reason": "",
         "created_at": TEN_TEXT,
         "updated_at": TEN_TEXT,
+        "trigger_price": None,
+        "validity": "DAY",
     }
     assert list(row)[:5] == ["order_id", "tag", "broker", "broker_order_id", "strategy_id"]
 
@@ -106,6 +108,8 @@ def test_a_position_row_has_the_promised_columns():
         "last_price": 101.5,
         "realized_pnl": -2.35,
         "unrealized_pnl": 4.13,
+        "overnight_quantity": 0,
+        "t1_quantity": 0,
     }
 
 

@@ -13,6 +13,7 @@ from alphapanda.cli.output import DAY, clock, counted, print_json, print_table, 
 Row = dict[str, Any]
 OFFSET = "+05:30"
 MOST_ROWS = 10**9
+MOST_DAYS = 10_000
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, nothing else.")]
 Broker = Annotated[str | None, typer.Option("--broker", help="Only this broker.", autocompletion=brokers)]
 Strategy = Annotated[
@@ -98,6 +99,31 @@ PORTFOLIO: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
     ("realised", "realized_pnl", profit),
     ("unrealised", "unrealized_pnl", profit),
     ("charges", "charges", rupees),
+    ("net today", "day_net_pnl", profit),
+    ("gross exposure", "gross_exposure", rupees),
+    ("net exposure", "net_exposure", rupees),
+    ("drawdown", "drawdown", rupees),
+    ("drawdown %", "drawdown_percent", "{:.2f}".format),
+)
+STRATEGIES = (
+    Column("broker", "broker", spare=1),
+    Column("strategy", "strategy_id"),
+    Column("realised", "realized_pnl", profit, "profit"),
+    Column("unrealised", "unrealized_pnl", profit, "profit"),
+    _money("charges", "charges", spare=3),
+    Column("net", "net_pnl", profit, "profit"),
+    Column("today", "day_net_pnl", profit, "profit"),
+    _money("exposure", "gross_exposure", spare=2),
+)
+DAYS = (
+    Column("date", "date", kind="whole"),
+    _money("start", "start_equity", spare=2),
+    _money("end", "end_equity"),
+    Column("net", "net_pnl", profit, "profit"),
+    _money("charges", "charges"),
+    _quantity("trades", "trades"),
+    _money("turnover", "turnover", spare=1),
+    _money("drawdown", "max_drawdown"),
 )
 
 
@@ -149,25 +175,43 @@ def positions(
     _show(counted(held, "open position"), POSITIONS, found, json)
 
 
-def portfolio(ctx: typer.Context, broker: Broker = None, json: Json = False) -> None:
+def portfolio(
+    ctx: typer.Context,
+    broker: Broker = None,
+    days: Annotated[
+        int | None, typer.Option("--days", min=1, max=MOST_DAYS, help="What each of the newest days brought.")
+    ] = None,
+    json: Json = False,
+) -> None:
     """Cash, equity, profit and charges of each broker.
 
-    Equity = starting cash + realised + unrealised profit - charges.
+    Equity = starting cash + realised + unrealised profit - charges. Below it stand exposure, the fall from
+    the highest equity, and each strategy.
 
-    Example: alphapanda portfolio
+    Example: alphapanda portfolio --days 5
     """
-    from alphapanda.rows import for_people, standing_row
-    from alphapanda.store import offline
+    from alphapanda.store import curve
 
-    found = {
-        standing.broker: for_people(standing_row(standing))
-        for standing in offline.standings(store_of(ctx))
-        if broker in (None, standing.broker)
-    }
+    store = store_of(ctx)
+    read = curve.portfolio(store) if days is None else curve.daily(store, days)
+    found = {name: _for_people(row) for name, row in read.items() if broker in (None, name)}
     if json:
         print_json(found)
-    else:
+    elif days is None:
         _print_portfolio(found)
+    else:
+        _print_days(found)
+
+
+def _for_people(row: Any) -> Any:
+    """Rows within rows too."""
+    from alphapanda.rows import for_people
+
+    if isinstance(row, list):
+        return [_for_people(each) for each in row]
+    inner = {name: value for name, value in row.items() if isinstance(value, dict | list)}
+    shown = for_people({name: value for name, value in row.items() if name not in inner})
+    return shown | {name: _for_people(value) for name, value in inner.items()}
 
 
 def signals(
@@ -232,3 +276,21 @@ def _print_portfolio(found: dict[str, Row]) -> None:
     names = list(found)
     rows = [[label, *(show(found[name][key]) for name in names)] for label, key, show in PORTFOLIO]
     print_table("Portfolio", ["", *names], rows if found else [], profits=names)
+    mine = [
+        {"broker": broker, "strategy_id": name} | row
+        for broker, figures in found.items()
+        for name, row in figures["strategies"].items()
+    ]
+    if mine:
+        _show("Strategies", STRATEGIES, mine, json=False)
+
+
+def _print_days(found: dict[str, Row]) -> None:
+    of_strategy = tuple(column for column in DAYS if "equity" not in column.key)
+    for broker, curves in found.items():
+        _show(f"{broker} · {counted(len(curves['days']), 'day')}", DAYS, curves["days"], json=False)
+        for name, rows in curves["strategies"].items():
+            if rows:
+                _show(f"{broker} · {name}", of_strategy, rows, json=False)
+    if not found:
+        print_table("Portfolio", [""], [])

@@ -42,10 +42,11 @@ def why(
     found["verdicts"] = [
         {
             **for_people(verdict),
-            "order": for_people(order) if order else None,
+            "order": for_people(orders[0]) if orders else None,
+            "orders": [for_people(order) for order in orders],
             "trades": [for_people(trade) for trade in trades],
         }
-        for verdict, order, trades in told.verdicts
+        for verdict, orders, trades in told.verdicts
     ]
     if json:
         print_json(found)
@@ -68,17 +69,17 @@ def _print(found: Row) -> None:
 
 
 def _print_verdict(verdict: Row) -> None:
-    order, word = verdict["order"], verdict["verdict"].replace("_", " ")
+    word = verdict["verdict"].replace("_", " ")
     if verdict["rule"] is not None:
         _say(f"{verdict['broker']}: {word} by {verdict['rule']}: {verdict['reason']}")
-        return
-    _say(f"{verdict['broker']}: {word} for {verdict['quantity']}")
-    if order is None:
-        return
-    average = f" at {rupees(order['average_price'])}" if order["average_price"] is not None else ""
-    filled = f"{order['filled_quantity']} of {order['quantity']} filled{average}"
-    reason = f" ({order['reason']})" if order["reason"] else ""
-    _say(f"Order {order['order_id']}: {order['status']}{reason}, {filled}", INDENT)
+    else:
+        parts = f" in {len(verdict['orders'])} orders" if len(verdict["orders"]) > 1 else ""
+        _say(f"{verdict['broker']}: {word} for {verdict['quantity']}{parts}")
+    for order in verdict["orders"]:
+        average = f" at {rupees(order['average_price'])}" if order["average_price"] is not None else ""
+        filled = f"{order['filled_quantity']} of {order['quantity']} filled{average}"
+        reason = f" ({order['reason']})" if order["reason"] else ""
+        _say(f"Order {order['order_id']}: {order['status']}{reason}, {filled}", INDENT)
     if verdict["trades"]:
         print_table(
             "Trades",

@@ -3,19 +3,28 @@
 Position = sum of fills, first in first out. Realised profit is gross; charges stand beside it. Each trade id
 is applied once (the engine drops repeats). After each change risk gets a snapshot; after each fill the
 journal gets a `Booked`, so trade, order, position and cash are written together or not at all.
+
+The clock is that of the rows. A minute in which something was held ends with a `Valued`, at its last prices;
+a new day begins with a `DayRolled`, without which nothing is forgotten: a restart goes through the same.
 """
 
-from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
 from math import inf
 
-from msgspec.structs import replace
-
+from alphapanda.core.account import Account
+from alphapanda.core.equity import EquityTracker
+from alphapanda.core.holding import NEVER, Holding, day_of
+from alphapanda.core.margins import FULL, Margins
 from alphapanda.core.money import exact, to_paisa
+from alphapanda.core.square_off import SquareOff
 from alphapanda.events import (
     Balance,
     Book,
     Booked,
+    CancelResting,
+    ClosePosition,
+    DayRolled,
     Fill,
     Marked,
     Money,
@@ -25,162 +34,151 @@ from alphapanda.events import (
     OrderOpened,
     OrderUpdated,
     Position,
-    PositionEffect,
     Snapshot,
     TickBatch,
+    Valued,
 )
 
-Output = Booked | Snapshot
+Output = Booked | Snapshot | Valued | DayRolled | Marked | CancelResting | ClosePosition
 ZERO = Money(0)
-
-
-class Holding:
-    """The open lots of one strategy in one instrument at one broker, oldest first."""
-
-    def __init__(self, fill: Fill) -> None:
-        self.broker = fill.broker
-        self.strategy_id = fill.strategy_id
-        self.instrument = fill.instrument
-        self.product = fill.product
-        self.lots: deque[tuple[int, Money]] = deque()
-        self.quantity = 0
-        self.realized = ZERO
-        self.last_fill = fill.price
-
-    def book(self, fill: Fill) -> Money:
-        """Add a fill; the gross profit it realised."""
-        left, realized = fill.signed_quantity, ZERO
-        while left and self.lots and (self.lots[0][0] > 0) != (left > 0):
-            quantity, price = self.lots[0]
-            closed = min(abs(quantity), abs(left)) * (1 if quantity > 0 else -1)
-            realized += (fill.price - price) * closed
-            left += closed
-            if closed == quantity:
-                self.lots.popleft()
-            else:
-                self.lots[0] = (quantity - closed, price)
-        if left:
-            self.lots.append((left, fill.price))
-        self.quantity += fill.signed_quantity
-        self.realized += realized
-        self.last_fill = fill.price
-        return realized
-
-    def cost(self) -> Money:
-        """Signed quantity x price over the open lots."""
-        return sum((quantity * price for quantity, price in self.lots), ZERO)
-
-    def position(self, last_price: Money) -> Position:
-        cost = self.cost()
-        return Position(
-            broker=self.broker,
-            strategy_id=self.strategy_id,
-            instrument=self.instrument,
-            product=self.product,
-            quantity=self.quantity,
-            average_price=cost / self.quantity if self.quantity else ZERO,
-            last_price=last_price,
-            realized_pnl=self.realized,
-            unrealized_pnl=self.quantity * last_price - cost,
-        )
-
-
-class Account:
-    """One broker's book. Its `Balance` and the orders that may still trade are what risk lives on."""
-
-    def __init__(self, broker: str, starting_cash: Money) -> None:
-        self.balance = Balance(broker=broker, starting_cash=starting_cash, cash=starting_cash)
-        self.holdings: dict[tuple[str, int, str], Holding] = {}
-        self.orders: dict[str, Order] = {}
-        self.accounted = 0
-
-    def book(self, fill: Fill) -> Holding:
-        key = (fill.strategy_id, fill.instrument.instrument_token, fill.product)
-        holding = self.holdings.get(key)
-        if holding is None:
-            holding = self.holdings[key] = Holding(fill)
-        realized = holding.book(fill)
-        balance = self.balance
-        self.balance = replace(
-            balance,
-            cash=balance.cash - fill.signed_quantity * fill.price - fill.charges,
-            realized_pnl=balance.realized_pnl + realized,
-            charges=balance.charges + fill.charges,
-        )
-        return holding
-
-    def follow(self, order: Order) -> bool:
-        """Keep an order while it may trade; True when the exposure has changed."""
-        self.accounted = max(self.accounted, order.sequence)
-        if order.status.ended:
-            return self.orders.pop(order.order_id, None) is not None
-        before = self.orders.get(order.order_id)
-        self.orders[order.order_id] = order
-        return before is None or before.filled_quantity != order.filled_quantity
-
-    def snapshot(self) -> Book:
-        return Book(self.accounted, self._free_cash(), self._positions(), dict(self.orders))
-
-    def _free_cash(self) -> Money:
-        """Cash less open entries, less short positions twice: their proceeds and as much again."""
-        entries = sum(
-            (o.pending_value for o in self.orders.values() if o.position_effect is PositionEffect.OPEN), ZERO
-        )
-        short = sum((holding.cost() for holding in self.holdings.values() if holding.quantity < 0), ZERO)
-        return self.balance.cash - entries + 2 * short
-
-    def _positions(self) -> dict[tuple[str, int], int]:
-        held: dict[tuple[str, int], int] = {}
-        for (strategy_id, token, _), holding in self.holdings.items():
-            if holding.quantity:
-                held[strategy_id, token] = held.get((strategy_id, token), 0) + holding.quantity
-        return held
+MINUTE_NS = 60 * 1_000_000_000
+FIRST_DAY = date(1970, 1, 1).toordinal()
 
 
 class PortfolioManager:
-    """`starting_cash` by broker. `fills` and `orders` are what recovery found, oldest first."""
+    """`starting_cash` by broker. The rest is what recovery found, oldest first: `rolls` are (how many of
+    `fills` came before it, day); `trackers` know the points of the curve, by broker.
+    """
 
     def __init__(
         self,
         starting_cash: Mapping[str, Money],
         *,
-        fills: Iterable[Fill] = (),
+        fills: Sequence[Fill] = (),
         orders: Iterable[Order] = (),
         marks: Mapping[int, Money] | None = None,
+        rolls: Iterable[tuple[int, DayRolled]] = (),
+        trackers: Mapping[str, EquityTracker] | None = None,
+        margins: Margins = FULL,
+        square_off: SquareOff | None = None,
     ) -> None:
-        self._accounts = {broker: Account(broker, cash) for broker, cash in starting_cash.items()}
+        known = trackers or {}
+        self._accounts = {
+            broker: Account(broker, cash, margins, known.get(broker, EquityTracker()).copy())
+            for broker, cash in starting_cash.items()
+        }
+        self._square_off = square_off
         self._restored = dict(marks or {})
         self._last: dict[int, float] = {}
         self._now = 0
-        for fill in fills:
-            self._accounts[fill.broker].book(fill)
+        self._day = NEVER
+        self._minute = max((known[broker].last_ns // MINUTE_NS for broker in known), default=NEVER)
+        self._remember(fills, rolls)
         for order in orders:
             self._accounts[order.broker].follow(order)
 
+    def _remember(self, fills: Sequence[Fill], rolls: Iterable[tuple[int, DayRolled]]) -> None:
+        booked = 0
+        for count, rolled in rolls:
+            for fill in fills[booked:count]:
+                self._accounts[fill.broker].book(fill)
+            booked = count
+            self._day = day_of(rolled.time_ns)
+            for account in self._accounts.values():
+                account.roll(self._day)
+        for fill in fills[booked:]:
+            self._accounts[fill.broker].book(fill)
+        if fills and self._day == NEVER:  # a store of before days were written down
+            self._day = day_of(fills[-1].traded_ns)
+
     def on(self, event: object) -> list[Output]:
+        if self._square_off is not None and not isinstance(event, TickBatch):
+            self._square_off.look_again()
         match event:
             case TickBatch():
                 return self.on_ticks(event)
             case OrderFilled(order, fill):
                 return self._on_filled(order, fill)
-            case OrderOpened(order) | OrderUpdated(order) | OrderClosed(order):
+            case OrderOpened(order) | OrderUpdated(order):
                 changed = self._accounts[order.broker].follow(order)
+                return [Snapshot(self.books())] if changed else []
+            case OrderClosed(order):
+                account = self._accounts[order.broker]
+                before = account.tracker.performance
+                account.tracker.on_closed(order)
+                changed = account.follow(order) or account.tracker.performance is not before
                 return [Snapshot(self.books())] if changed else []
         raise TypeError(f"PortfolioManager does not take {type(event).__name__}")
 
     def on_ticks(self, batch: TickBatch) -> list[Output]:
+        outputs: list[Output] = []
+        rolls = False
+        if batch.time_ns // MINUTE_NS != self._minute:
+            rolls = day_of(batch.time_ns) != self._day
+            outputs = self._minute_passes(batch.time_ns)
         self._now = batch.time_ns
         for tick in batch.ticks:
             if 0 < tick.last_price < inf:
                 self._last[tick.instrument_token] = tick.last_price
-        return []
+        if rolls:
+            outputs += self._opening_points(batch.time_ns)
+        if outputs:
+            outputs.append(Snapshot(self.books()))
+        if self._square_off is not None and batch.time_ns >= self._square_off.wakes_ns:
+            outputs += self._due(self._square_off, batch)
+        return outputs
+
+    def _due(self, square_off: SquareOff, batch: TickBatch) -> list[CancelResting | ClosePosition]:
+        accounts = self._accounts.values()
+        held = [holding for account in accounts for holding in account.held()]
+        return square_off.due(batch, held, [order for a in accounts for order in a.orders.values()])
+
+    def warm_up(self, batch: TickBatch) -> None:
+        """A row that was taken before a restart: its prices count, what it led to is in the journal."""
+        self._now = batch.time_ns
+        self._minute = max(self._minute, batch.time_ns // MINUTE_NS)  # a fill may have come before its row
+        for tick in batch.ticks:
+            if 0 < tick.last_price < inf:
+                self._last[tick.instrument_token] = tick.last_price
+
+    def _minute_passes(self, time_ns: int) -> list[Output]:
+        """The minute that ended is valued at its last prices; the day may be a new one."""
+        outputs: list[Output] = []
+        if self._now:
+            held = [account for account in self._accounts.values() if account.held()]
+            outputs += [account.valued(self._now, self._last, self._price) for account in held]
+        self._minute, day = time_ns // MINUTE_NS, day_of(time_ns)
+        if day != self._day:
+            self._day = day
+            outputs += self._roll(DayRolled(date.fromordinal(FIRST_DAY + day).isoformat(), time_ns))
+        return outputs
+
+    def _roll(self, rolled: DayRolled) -> list[Output]:
+        for account in self._accounts.values():
+            account.roll(self._day)
+            account.tracker.on_rolled(rolled)
+        carried = Marked(tuple(p for p in self.positions() if p.quantity), rolled.time_ns)
+        return [rolled, carried] if carried.positions else [rolled]
+
+    def _opening_points(self, time_ns: int) -> list[Output]:
+        return [account.valued(time_ns, self._last, self._price) for account in self._accounts.values()]
 
     def _on_filled(self, order: Order, fill: Fill) -> list[Output]:
+        """A row's fills come before the row: the first of a new minute, or day, is told here."""
+        outputs: list[Output] = []
+        if fill.traded_ns // MINUTE_NS > self._minute:
+            rolls = day_of(fill.traded_ns) != self._day
+            outputs = self._minute_passes(fill.traded_ns)
+            if rolls:
+                outputs += self._opening_points(fill.traded_ns)
         account = self._accounts[fill.broker]
         holding = account.book(fill)
         account.follow(order)
-        position = holding.position(self._price(holding))
-        return [Booked(order, fill, position, account.balance), Snapshot(self.books())]
+        position = holding.position(self._price(holding), account.days)
+        booked = Booked(order, fill, position, account.balance)
+        account.tracker.on_booked(booked)
+        point = account.valued(fill.traded_ns, self._last, self._price, fill.strategy_id)
+        return [*outputs, booked, point, Snapshot(self.books())]
 
     def _price(self, holding: Holding) -> Money:
         token = holding.instrument.instrument_token
@@ -193,9 +191,9 @@ class PortfolioManager:
         return {broker: account.snapshot() for broker, account in self._accounts.items()}
 
     def positions(self) -> list[Position]:
-        """Every holding, flat ones included, by broker, strategy and instrument."""
+        """Every holding of the day, flat ones included, by broker, strategy and instrument."""
         return [
-            holding.position(self._price(holding))
+            holding.position(self._price(holding), account.days)
             for account in self._accounts.values()
             for holding in account.holdings.values()
         ]

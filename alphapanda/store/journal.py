@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from alphapanda.errors import CannotStart
-from alphapanda.store.projections import PROJECTION
+from alphapanda.store.projections import PROJECTION, At
 
 KINDS: dict[type, str] = {kind: kind.__name__ for kind in PROJECTION}
 TYPES: dict[str, type] = {name: kind for kind, name in KINDS.items()}
@@ -53,11 +53,11 @@ class Journal:
         kind, body = KINDS[type(event)], _encode(event)
         _decoders[kind].decode(body)  # what could not be read back would stop every later start
         digest = chain(last, at_ns, kind, body)
-        self._connection.execute(
+        row = self._connection.execute(
             "INSERT INTO journal (at_ns, kind, body, hash) VALUES (?, ?, ?, ?)",
             (at_ns, kind, body.decode(), digest),
         )
-        for sql, values in PROJECTION[type(event)](event, at_ns):
+        for sql, values in PROJECTION[type(event)](event, At(row.lastrowid or 0, at_ns)):
             self._connection.execute(sql, values)
         return digest
 
@@ -86,13 +86,13 @@ def read(connection: sqlite3.Connection) -> Iterator[Record]:
 
 def rebuild(connection: sqlite3.Connection, projections: Sequence[str]) -> None:
     """Empty the projections and write them anew from the journal, in one transaction."""
-    events = list(read(connection))
+    events = list(enumerate(read(connection), 1))
     connection.execute("BEGIN IMMEDIATE")
     try:
         for table in projections:
             connection.execute(f"DELETE FROM {table}")  # noqa: S608 - names from schema.py
-        for at_ns, event in events:
-            for sql, values in PROJECTION[type(event)](event, at_ns):
+        for seq, (at_ns, event) in events:
+            for sql, values in PROJECTION[type(event)](event, At(seq, at_ns)):
                 connection.execute(sql, values)
         connection.execute("COMMIT")
     except BaseException:

@@ -16,15 +16,18 @@ from alphapanda.events import (
     Balance,
     Halt,
     Instrument,
+    LimitChanged,
     Money,
     Position,
     Refused,
     Resume,
+    Scope,
     StrategyPaused,
     StrategyResumed,
 )
 from alphapanda.rows import Row, asked_row, verdict_row
 from alphapanda.store import journal, lock, schema
+from alphapanda.store.recovery import Recovered, fold
 from alphapanda.times import IST, to_ns
 
 ORDERED = {
@@ -110,15 +113,15 @@ def _day(day: date) -> tuple[int, int]:
 
 
 class Told(NamedTuple):
-    """What became of a signal: as it was asked; and by broker the verdict, the order and its trades."""
+    """What became of a signal: as it was asked; and by broker the verdict, the orders and their trades."""
 
     signal: Row
-    verdicts: list[tuple[Row, Row | None, list[Row]]]
+    verdicts: list[tuple[Row, list[Row], list[Row]]]
 
 
 def told_of(path: Path, signal_id: str) -> Told | None:
     """From the journal, which has the whole signal; None when it has no such signal."""
-    last: dict[str, Approved | Refused] = {}
+    said: dict[str, list[Approved | Refused]] = {}
     with reading(path) as connection:
         connection.row_factory = sqlite3.Row
         found = connection.execute(
@@ -129,30 +132,44 @@ def told_of(path: Path, signal_id: str) -> Told | None:
         for row in found:
             event: Approved | Refused = journal.event_of(row["kind"], row["body"])
             if event.signal.signal_id == signal_id:
-                last[event.order.broker if isinstance(event, Approved) else event.broker] = event
-        verdicts = [_told(connection, event) for event in last.values()]
-    for event in last.values():
+                broker = event.order.broker if isinstance(event, Approved) else event.broker
+                said.setdefault(broker, []).append(event)
+        verdicts = [_told(connection, events) for events in said.values()]
+    for event, *_ in said.values():
         instrument = event.order.instrument if isinstance(event, Approved) else event.instrument
         return Told(asked_row(event.signal, instrument), verdicts)
     return None
 
 
-def _told(connection: sqlite3.Connection, event: Approved | Refused) -> tuple[Row, Row | None, list[Row]]:
-    if isinstance(event, Refused):
-        return verdict_row(event), None, []
-    wanted = (event.order.order_id,)
-    order = connection.execute("SELECT * FROM orders WHERE order_id = ?", wanted).fetchone()
-    trades = connection.execute("SELECT * FROM trades WHERE order_id = ? ORDER BY rowid", wanted)
-    return verdict_row(event), dict(order) if order else None, [dict(trade) for trade in trades]
+def _told(
+    connection: sqlite3.Connection, events: list[Approved | Refused]
+) -> tuple[Row, list[Row], list[Row]]:
+    """The last word of one broker; the orders are of all parts that were approved and became one."""
+    orders: list[Row] = []
+    trades: list[Row] = []
+    approved = [event for event in events if isinstance(event, Approved)]
+    for event in approved:
+        wanted = (event.order.order_id,)
+        orders += map(dict, connection.execute("SELECT * FROM orders WHERE order_id = ?", wanted))
+        found = connection.execute("SELECT * FROM trades WHERE order_id = ? ORDER BY rowid", wanted)
+        trades += map(dict, found)
+    verdict = verdict_row(events[-1])
+    if isinstance(events[-1], Approved):
+        verdict["quantity"] = sum(event.order.quantity for event in approved)
+    return verdict, orders, trades
 
 
 def standings(path: Path) -> list[Standing]:
     """Every broker's figures, from what the last commit says."""
     with reading(path) as connection:
-        balances = connection.execute(
-            "SELECT broker, starting_cash, cash, realized_pnl, charges FROM balances ORDER BY broker"
-        ).fetchall()
-        held = connection.execute("SELECT broker, quantity, last_price FROM positions").fetchall()
+        return standings_in(connection)
+
+
+def standings_in(connection: sqlite3.Connection) -> list[Standing]:
+    balances = connection.execute(
+        "SELECT broker, starting_cash, cash, realized_pnl, charges FROM balances ORDER BY broker"
+    ).fetchall()
+    held = connection.execute("SELECT broker, quantity, last_price FROM positions").fetchall()
     positions = [_valued(*row) for row in held]
     return [
         Standing(
@@ -203,6 +220,43 @@ def strategies(path: Path) -> dict[str, Row]:
 
 def change_strategy(path: Path, event: StrategyPaused | StrategyResumed) -> None:
     """Pause or resume for a daemon that is not running. Raises CannotStart when one is."""
+    _write(path, event)
+
+
+def limit_changes(path: Path, limit: int | None = None) -> list[Row]:
+    """The audit of limits, oldest first; with `limit`, the newest so many."""
+    with reading(path) as connection:
+        connection.row_factory = sqlite3.Row
+        if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'limit_changes'").fetchone():
+            return []  # as above
+        newest = connection.execute(
+            "SELECT at_ns, by_whom, key, broker, strategy, instrument, old, new, reason FROM limit_changes"
+            " ORDER BY entry DESC LIMIT ?",
+            (-1 if limit is None else limit,),
+        )
+        return [dict(row) for row in newest][::-1]
+
+
+def limits(path: Path) -> tuple[LimitChanged, ...]:
+    """The values set at run time that hold now, from the journal: the table has not who set them."""
+    last: dict[tuple[str, Scope], LimitChanged] = {}
+    with reading(path) as connection:
+        for kind, body in connection.execute(
+            "SELECT kind, body FROM journal WHERE kind = ? ORDER BY seq", (LimitChanged.__name__,)
+        ):
+            event: LimitChanged = journal.event_of(kind, body)
+            last[event.key, event.scope] = event
+    return tuple(event for event in last.values() if event.value is not None)
+
+
+def recovered(path: Path) -> Recovered:
+    """What a start would find."""
+    with reading(path) as connection:
+        return fold(event for _, event in journal.read(connection))
+
+
+def change_limit(path: Path, event: LimitChanged) -> None:
+    """Set or reset a limit for a daemon that is not running. Raises CannotStart when one is."""
     _write(path, event)
 
 

@@ -1,7 +1,7 @@
 """What each journaled event does to the tables: statements, written in the journal's transaction."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from alphapanda.core.hosted import PAUSED, QUARANTINED, RUNNING
 from alphapanda.events import (
@@ -9,8 +9,11 @@ from alphapanda.events import (
     Approved,
     Balance,
     Booked,
+    DayRolled,
     Halt,
+    LimitChanged,
     Marked,
+    Money,
     Order,
     OrderClosed,
     OrderOpened,
@@ -20,11 +23,31 @@ from alphapanda.events import (
     RowTaken,
     StrategyFailed,
     StrategyPaused,
+    StrategyQuarantined,
     StrategyResumed,
+    Valued,
 )
-from alphapanda.rows import balance_row, order_row, position_row, signal_row, text, trade_row
+from alphapanda.rows import (
+    balance_row,
+    equity_rows,
+    order_row,
+    position_row,
+    signal_row,
+    text,
+    trade_row,
+)
 
 Statement = tuple[str, tuple[Any, ...]]
+
+
+class At(NamedTuple):
+    """Which row of the journal it is, and the wall clock when it was written."""
+
+    seq: int
+    ns: int
+
+
+EQUITY_KEY = ("broker", "strategy_id", "at_ns")
 POSITION_KEY = ("broker", "strategy_id", "exchange", "tradingsymbol", "product")
 
 
@@ -50,29 +73,29 @@ def _balance(balance: Balance) -> Statement:
     return _upsert("balances", balance_row(balance), ("broker",))
 
 
-def _entry(
-    broker: str, at_ns: int, reason: str, amount: str | None, trade_id: str | None = None
-) -> Statement:
-    row = {"broker": broker, "at_ns": at_ns, "reason": reason, "trade_id": trade_id, "amount": amount}
-    return _insert("ledger", row)
+def _entry(broker: str, at: At, reason: str, amount: Money, trade_id: str | None = None) -> Statement:
+    """A movement of cash: when, why, and the row of the journal that says so."""
+    row = {"broker": broker, "at_ns": at.ns, "reason": reason, "trade_id": trade_id, "amount": text(amount)}
+    return _insert("ledger", row | {"source_seq": at.seq})
 
 
-def _booked(event: Booked, _at_ns: int) -> list[Statement]:
+def _booked(event: Booked, at: At) -> list[Statement]:
     fill, position = event.fill, event.position
     paid = -fill.signed_quantity * fill.price
+    traded = At(at.seq, fill.traded_ns)
     return [
         _order(event.order),
         _insert("trades", trade_row(fill)),
         _upsert("positions", position_row(position), POSITION_KEY),
         _balance(event.balance),
-        _entry(fill.broker, fill.traded_ns, "trade", text(paid), fill.trade_id),
-        _entry(fill.broker, fill.traded_ns, "charges", text(-fill.charges), fill.trade_id),
+        _entry(fill.broker, traded, "trade", paid, fill.trade_id),
+        _entry(fill.broker, traded, "charges", -fill.charges, fill.trade_id),
     ]
 
 
-def _opened(event: AccountOpened, at_ns: int) -> list[Statement]:
+def _opened(event: AccountOpened, at: At) -> list[Statement]:
     balance = Balance(broker=event.broker, starting_cash=event.starting_cash, cash=event.starting_cash)
-    return [_balance(balance), _entry(event.broker, at_ns, "opening", text(event.starting_cash))]
+    return [_balance(balance), _entry(event.broker, at, "opening", event.starting_cash)]
 
 
 def _switch(*, is_on: bool, reason: str, by: str, time_ns: int) -> list[Statement]:
@@ -92,30 +115,68 @@ def _by(event: StrategyPaused | StrategyResumed) -> str:
     return f"{event.reason} (by {event.by})" if event.reason else f"by {event.by}"
 
 
-def _marked(event: Marked, _at_ns: int) -> list[Statement]:
+def _signal(event: Approved | Refused, _at: At) -> list[Statement]:
+    """One row a signal and broker, with the quantity of all parts. A refusal has the last word."""
+    sql, values = _upsert("signals", signal_row(event), ("signal_id", "broker"))
+    if isinstance(event, Approved) and event.part > 1:
+        sql = sql.replace("quantity = excluded.quantity", "quantity = signals.quantity + excluded.quantity")
+    return [(sql, values)]
+
+
+def _valued(event: Valued, _at: At) -> list[Statement]:
+    return [_upsert("equity", row, EQUITY_KEY) for row in equity_rows(event)]
+
+
+def _rolled(_event: DayRolled, _at: At) -> list[Statement]:
+    """Flat positions stay for their day."""
+    return [("DELETE FROM positions WHERE quantity = 0", ())]
+
+
+def _marked(event: Marked, _at: At) -> list[Statement]:
     """Last prices of what is held, for a daemon that is asked while it is stopped."""
     return [_upsert("positions", position_row(position), POSITION_KEY) for position in event.positions]
 
 
-def _taken(event: RowTaken, _at_ns: int) -> list[Statement]:
+def _limit(event: LimitChanged, _at: At) -> list[Statement]:
+    """What holds now, and the line of the audit."""
+    scope = event.scope
+    place = {
+        "key": event.key,
+        "broker": scope.broker,
+        "strategy": scope.strategy,
+        "instrument": scope.instrument,
+    }
+    audit = {"at_ns": event.time_ns, "by_whom": event.by, "old": event.old, "new": event.value}
+    written = _insert("limit_changes", place | audit | {"reason": event.reason})
+    if event.value is None:
+        where = " AND ".join(f"{name} = ?" for name in place)
+        return [(f"DELETE FROM limits WHERE {where}", tuple(place.values())), written]  # noqa: S608 - as above
+    return [_upsert("limits", place | {"value": event.value}, tuple(place)), written]
+
+
+def _taken(event: RowTaken, _at: At) -> list[Statement]:
     row = {"feed": event.feed, "taken": event.row, "time_ns": event.time_ns}
     return [_upsert("progress", row, ("feed",))]
 
 
-PROJECTION: dict[type, Callable[[Any, int], list[Statement]]] = {
+PROJECTION: dict[type, Callable[[Any, At], list[Statement]]] = {
     AccountOpened: _opened,
-    Approved: lambda event, _: [_upsert("signals", signal_row(event), ("signal_id", "broker"))],
-    Refused: lambda event, _: [_upsert("signals", signal_row(event), ("signal_id", "broker"))],
+    Approved: _signal,
+    Refused: _signal,
     OrderOpened: lambda event, _: [_order(event.order)],
     OrderUpdated: lambda event, _: [_order(event.order)],
     OrderClosed: lambda event, _: [_order(event.order)],
     Booked: _booked,
+    Valued: _valued,
+    DayRolled: _rolled,
     Marked: _marked,
     RowTaken: _taken,
     Halt: lambda e, _: _switch(is_on=True, reason=e.reason, by=e.by, time_ns=e.time_ns),
     Resume: lambda e, _: _switch(is_on=False, reason=e.reason, by=e.by, time_ns=e.time_ns),
+    LimitChanged: _limit,
     StrategyPaused: lambda e, _: _stands(e.strategy_id, PAUSED, _by(e), e.time_ns),
     StrategyResumed: lambda e, _: _stands(e.strategy_id, RUNNING, _by(e), e.time_ns),
-    StrategyFailed: lambda e, at_ns: _stands(e.strategy_id, QUARANTINED, e.error, at_ns),
+    StrategyFailed: lambda e, at: _stands(e.strategy_id, QUARANTINED, e.error, at.ns),
+    StrategyQuarantined: lambda e, at: _stands(e.strategy_id, QUARANTINED, f"{e.rule}: {e.why}", at.ns),
 }
 """Every event the journal keeps, and its statements. What is not here is not journaled."""

@@ -5,53 +5,63 @@ from typing import Any
 
 from msgspec import Struct
 
+from alphapanda.core.equity import EquityTracker
 from alphapanda.core.hosted import PAUSED, QUARANTINED, RUNNING
 from alphapanda.core.runner import Fate
 from alphapanda.events import (
     AccountOpened,
     Approved,
     Booked,
+    DayRolled,
     Fill,
     Halt,
+    LimitChanged,
     Marked,
     Money,
     Order,
     OrderClosed,
     OrderFilled,
     OrderOpened,
+    OrderStatus,
     OrderUpdated,
     Refused,
     Resume,
     RowTaken,
+    Scope,
     StrategyFailed,
     StrategyPaused,
+    StrategyQuarantined,
     StrategyResumed,
+    Validity,
+    Valued,
 )
 from alphapanda.pipeline import Saved
+
+OfMarket = OrderOpened | OrderUpdated | OrderClosed | OrderFilled
 
 
 class Fates(Struct):
     """What became of the signals of one feed's rows, for a warm-up to tell again: after the ticks of a row,
-    and, for fills, before the ticks of the first later row that has their time and instrument.
+    and, for what the market did, before the ticks of the first later row that has its time and instrument.
     """
 
     after: dict[int, list[Fate]] = {}
-    fills: dict[tuple[int, int], list[OrderFilled]] = {}
-    """(traded_ns, instrument token) -> fills"""
+    before: dict[tuple[int, int], list[OfMarket]] = {}
+    """(time, instrument token, or 0 where only the time counts) -> fills, triggers, ends of validity"""
 
-    def add(self, fate: Fate, row: int) -> None:
-        if isinstance(fate, OrderFilled):
-            key = fate.fill.traded_ns, fate.fill.instrument.instrument_token
-            self.fills.setdefault(key, []).append(fate)
-        else:
+    def add(self, fate: Fate, token: int | None, row: int) -> None:
+        """`token` is None for what the market did not do."""
+        if token is None or isinstance(fate, Refused):
             self.after.setdefault(row, []).append(fate)
+        else:
+            self.before.setdefault((fate.order.updated_ns, token), []).append(fate)
 
     def forget(self, strategy_id: str) -> None:
         """The strategy is made anew, and has heard of nothing."""
         for fates in self.after.values():
             fates[:] = [fate for fate in fates if _owner(fate) != strategy_id]
-        for fills in self.fills.values():
-            fills[:] = [filled for filled in fills if filled.order.strategy_id != strategy_id]
+        for met in self.before.values():
+            met[:] = [fate for fate in met if fate.order.strategy_id != strategy_id]
 
 
 class Recovered(Struct, frozen=True, kw_only=True):
@@ -60,7 +70,8 @@ class Recovered(Struct, frozen=True, kw_only=True):
     `taken` is the last row walked of each finite feed, `blind` what that was at the last resume: rows up to
     it are not shown again, because strategies start with empty windows after a kill switch. `renewed` is the
     same for each strategy that was quarantined and resumed. `clock` is the time each feed had come to,
-    timers included. `fates` are, for each feed, what became of the signals of its rows.
+    timers included. `fates` are, for each feed, what became of the signals of its rows; `unmarked` what the
+    market did at the row after the last: that row is walked again, and does not do it again.
     """
 
     saved: Saved
@@ -70,11 +81,9 @@ class Recovered(Struct, frozen=True, kw_only=True):
     renewed: dict[str, dict[str, int]]
     clock: dict[str, int]
     fates: dict[str, Fates]
+    unmarked: tuple[OfMarket, ...]
     halt: Halt | None
     empty: bool
-
-    def trades_made(self, broker: str) -> int:
-        return sum(1 for fill in self.saved.fills if fill.broker == broker)
 
 
 class Fold:
@@ -84,6 +93,8 @@ class Fold:
         self.orders: dict[str, Order] = {}
         self.fills: list[Fill] = []
         self.marks: dict[int, Money] = {}
+        self.rolls: list[tuple[int, DayRolled]] = []
+        self.trackers: dict[str, EquityTracker] = {}
         self.starting_cash: dict[str, Money] = {}
         self.taken: dict[str, int] = {}
         self.clock: dict[str, int] = {}
@@ -93,8 +104,9 @@ class Fold:
         self.halt: Halt | None = None
         self.stood_down: dict[str, str] = {}
         self.renewed: dict[str, dict[str, int]] = {}
+        self.limits: dict[tuple[str, Scope], LimitChanged] = {}
         self.fates: dict[str, Fates] = {}
-        self._untaken: list[Fate] = []
+        self._untaken: list[tuple[Fate, int | None]] = []
         """Of rows that no mark has followed yet: a crash among them, and the row is walked again."""
         self.events = 0
 
@@ -106,27 +118,45 @@ class Fold:
                 self._count(signal.signal_id)
             case Refused():
                 self._count(event.signal.signal_id)
-                self._untaken.append(event)
+                self._untaken.append((event, None))
             case OrderOpened(order) | OrderUpdated(order) | OrderClosed(order):
+                self._untaken.append((event, _met(order, self.orders.get(order.order_id))))
                 self.orders[order.order_id] = order
-                self._untaken.append(event)
+                self._tracker(order.broker).on_closed(order)
             case Booked(order, fill):
                 self.orders[order.order_id] = order
                 self.fills.append(fill)
-                self._untaken.append(OrderFilled(order, fill))
+                self._tracker(fill.broker).on_booked(event)
+                self._untaken.append((OrderFilled(order, fill), fill.instrument.instrument_token))
+            case AccountOpened() | Valued() | DayRolled() | Marked():
+                self._add_of_the_book(event)
             case _:
                 self._add_of_the_house(event)
 
-    def _add_of_the_house(self, event: object) -> None:
+    def _add_of_the_book(self, event: AccountOpened | Valued | DayRolled | Marked) -> None:
         match event:
             case AccountOpened(broker, starting_cash):
                 self.starting_cash[broker] = starting_cash
+                self._tracker(broker)
+            case Valued(broker=broker):
+                self._tracker(broker).on_valued(event)
+            case DayRolled():
+                self.rolls.append((len(self.fills), event))
+                for tracker in self.trackers.values():
+                    tracker.on_rolled(event)
             case Marked():
                 self.marks |= {p.instrument.instrument_token: p.last_price for p in event.positions}
+
+    def _add_of_the_house(self, event: object) -> None:
+        match event:
             case RowTaken():
                 self._take(event)
-            case StrategyPaused() | StrategyFailed() | StrategyResumed():
+            case StrategyPaused() | StrategyFailed() | StrategyQuarantined() | StrategyResumed():
                 self._add_of_strategy(event)
+            case LimitChanged(key=key, scope=scope):
+                self.limits.pop((key, scope), None)
+                if event.value is not None:
+                    self.limits[key, scope] = event
             case Halt():
                 self.halt = event
             case Resume():
@@ -134,11 +164,13 @@ class Fold:
                 self.blind = dict(self.taken)
                 self.fates.clear()
 
-    def _add_of_strategy(self, event: StrategyPaused | StrategyFailed | StrategyResumed) -> None:
+    def _add_of_strategy(
+        self, event: StrategyPaused | StrategyFailed | StrategyQuarantined | StrategyResumed
+    ) -> None:
         strategy_id = event.strategy_id
         if isinstance(event, StrategyPaused):
             self.stood_down.setdefault(strategy_id, PAUSED)
-        elif isinstance(event, StrategyFailed):
+        elif isinstance(event, StrategyFailed | StrategyQuarantined):
             self.stood_down[strategy_id] = QUARANTINED
         elif self.stood_down.pop(strategy_id, RUNNING) == QUARANTINED:
             self.renewed[strategy_id] = dict(self.taken)
@@ -149,9 +181,12 @@ class Fold:
         self.taken[mark.feed] = mark.row
         self.clock[mark.feed] = mark.time_ns
         fates = self.fates.setdefault(mark.feed, Fates())
-        for fate in self._untaken:
-            fates.add(fate, _row_of(fate) or mark.row)
+        for fate, token in self._untaken:
+            fates.add(fate, token, _row_of(fate) or mark.row)
         self._untaken.clear()
+
+    def _tracker(self, broker: str) -> EquityTracker:
+        return self.trackers.setdefault(broker, EquityTracker())
 
     def _count(self, signal_id: str) -> None:
         self.signals_made = max(self.signals_made, int(signal_id[1:]))
@@ -166,6 +201,9 @@ class Fold:
                 sequence=self.sequence,
                 halted=self.halt is not None,
                 stood_down=self.stood_down,
+                limits=tuple(self.limits.values()),
+                rolls=tuple(self.rolls),
+                trackers=self.trackers,
             ),
             starting_cash=self.starting_cash,
             taken=self.taken,
@@ -173,6 +211,9 @@ class Fold:
             renewed=self.renewed,
             clock=self.clock,
             fates=self.fates,
+            unmarked=tuple(
+                fate for fate, token in self._untaken if token is not None and not isinstance(fate, Refused)
+            ),
             halt=self.halt,
             empty=self.events == 0,
         )
@@ -180,6 +221,22 @@ class Fold:
 
 def _owner(fate: Fate) -> str:
     return fate.signal.strategy_id if isinstance(fate, Refused) else fate.order.strategy_id
+
+
+def _met(order: Order, before: Order | None) -> int | None:
+    """What a change of an order met at the market: its instrument's tick, or (0) only the time of a row.
+
+    None for what the market did not do. It gives its own time; a cancel that was asked for gives the order's.
+    """
+    if before is None or order.updated_ns <= order.created_ns:
+        return None
+    if order.triggered and not before.triggered:
+        return order.instrument.instrument_token
+    if order.status is not OrderStatus.CANCELLED:
+        return None
+    if order.validity is Validity.IOC:
+        return order.instrument.instrument_token
+    return 0 if order.updated_ns > before.updated_ns else None
 
 
 def _row_of(fate: Fate) -> int:

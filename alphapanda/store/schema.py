@@ -121,7 +121,55 @@ CREATE TABLE strategies (
 ) STRICT;
 """
 
-MIGRATIONS = (VERSION_1, VERSION_2)
+VERSION_3 = """
+CREATE TABLE limits (
+    key TEXT NOT NULL,
+    broker TEXT NOT NULL,
+    strategy TEXT NOT NULL,
+    instrument TEXT NOT NULL,
+    value TEXT NOT NULL,
+    PRIMARY KEY (key, broker, strategy, instrument)
+) STRICT;
+CREATE TABLE limit_changes (
+    entry INTEGER PRIMARY KEY,
+    at_ns INTEGER NOT NULL,
+    by_whom TEXT NOT NULL,
+    key TEXT NOT NULL,
+    broker TEXT NOT NULL,
+    strategy TEXT NOT NULL,
+    instrument TEXT NOT NULL,
+    old TEXT NOT NULL,
+    new TEXT,
+    reason TEXT NOT NULL
+) STRICT;
+CREATE TABLE equity (
+    broker TEXT NOT NULL,
+    strategy_id TEXT NOT NULL,
+    at_ns INTEGER NOT NULL,
+    cash TEXT,
+    equity TEXT,
+    realized_pnl TEXT NOT NULL,
+    unrealized_pnl TEXT NOT NULL,
+    charges TEXT NOT NULL,
+    gross_exposure TEXT NOT NULL,
+    net_exposure TEXT NOT NULL,
+    PRIMARY KEY (broker, strategy_id, at_ns)
+) STRICT;
+ALTER TABLE ledger ADD COLUMN source_seq INTEGER;
+UPDATE ledger SET source_seq = found.seq FROM (
+    SELECT seq, json_extract(body, '$.fill.broker') AS broker,
+        json_extract(body, '$.fill.trade_id') AS trade_id FROM journal WHERE kind = 'Booked'
+) AS found WHERE found.broker = ledger.broker AND found.trade_id = ledger.trade_id;
+UPDATE ledger SET source_seq = found.seq FROM (
+    SELECT seq, json_extract(body, '$.broker') AS broker FROM journal WHERE kind = 'AccountOpened'
+) AS found WHERE found.broker = ledger.broker AND ledger.reason = 'opening';
+ALTER TABLE positions ADD COLUMN overnight_quantity INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE positions ADD COLUMN t1_quantity INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE orders ADD COLUMN trigger_price TEXT;
+ALTER TABLE orders ADD COLUMN validity TEXT NOT NULL DEFAULT 'DAY';
+"""
+
+MIGRATIONS = (VERSION_1, VERSION_2, VERSION_3)
 PROJECTIONS = (
     "trades",
     "orders",
@@ -132,6 +180,9 @@ PROJECTIONS = (
     "kill_switch",
     "progress",
     "strategies",
+    "limits",
+    "limit_changes",
+    "equity",
 )
 
 

@@ -4,14 +4,16 @@ from decimal import Decimal
 from itertools import count
 
 import pytest
-from builders import BUY, CLOSE, INFY, SELL, TCS, TEN_NS, batch, fill, order, tick
+from builders import BUY, CLOSE, INFY, SECOND, SELL, TCS, TEN_NS, batch, fill, order, tick
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from alphapanda.core.portfolio import PortfolioManager, Standing
 from alphapanda.events import (
+    AccountOpened,
     Booked,
+    DayRolled,
     Halt,
     Money,
     OrderClosed,
@@ -20,9 +22,12 @@ from alphapanda.events import (
     OrderStatus,
     OrderUpdated,
     Snapshot,
+    Valued,
 )
+from alphapanda.store.recovery import fold
 
 S = OrderStatus
+DAY_S = 86_400
 STARTING = {"paper": Money("100000.00"), "zerodha": Money("2500.5")}
 
 
@@ -140,7 +145,7 @@ def test_what_people_read_adds_up_to_the_paisa(many, infy, tcs):
 @settings(deadline=None)
 @given(fills, st.floats(0.05, 5000))
 def test_a_rebuilt_portfolio_has_the_same_books(many, price):
-    lived = PortfolioManager(STARTING)
+    lived, said = PortfolioManager(STARTING), []
     orders = [
         order(sequence=n, broker=broker, status=status)
         for n, (broker, status) in enumerate(
@@ -149,11 +154,14 @@ def test_a_rebuilt_portfolio_has_the_same_books(many, price):
         )
     ]
     for one in many:
-        trade(lived, one)
+        said += trade(lived, one)
     for one in orders:
         lived.on(OrderOpened(replace(one, status=S.PREPARED)))
         lived.on(OrderClosed(one) if one.status.ended else OrderUpdated(one))
-    rebuilt = PortfolioManager(STARTING, fills=many, orders=orders)
+    found = fold([AccountOpened("paper", 0), AccountOpened("zerodha", 0), *said]).saved
+    rebuilt = PortfolioManager(
+        STARTING, fills=found.fills, orders=orders, rolls=found.rolls, trackers=found.trackers
+    )
     for portfolio in (lived, rebuilt):
         portfolio.on(batch(tick(price), tick(price, TCS.instrument_token)))
     assert rebuilt.books() == lived.books()
@@ -180,8 +188,8 @@ def test_free_cash_is_cash_less_short_positions_twice(many):
 
 def test_a_fill_is_told_with_the_order_the_position_and_the_balance_after_it():
     portfolio = manager()
-    booked, snapshot = trade(portfolio, fill(BUY, 4, "100.05", charges=Money("0.40")))
-    assert type(booked) is Booked
+    booked, point, snapshot = trade(portfolio, fill(BUY, 4, "100.05", charges=Money("0.40")))[-3:]
+    assert (type(booked), type(point)) == (Booked, Valued)
     assert (booked.order.status, booked.fill.trade_id) == (S.FILLED, "T000001")
     assert (booked.position.quantity, booked.position.average_price) == (4, Money("100.05"))
     assert (booked.balance.cash, booked.balance.charges) == (Money("599.40"), Money("0.40"))
@@ -257,7 +265,7 @@ def test_a_fill_that_crossed_a_cancel_is_booked():
     portfolio.on(OrderOpened(order(BUY, 5)))
     portfolio.on(OrderClosed(order(BUY, 5, status=S.CANCELLED)))
     crossed = order(BUY, 5, status=S.CANCELLED, filled_quantity=2, filled_value=Money(200))
-    _, snapshot = portfolio.on(OrderFilled(crossed, fill(BUY, 2)))
+    *_, snapshot = portfolio.on(OrderFilled(crossed, fill(BUY, 2)))
     assert snapshot.books["paper"].free_cash == Money(800)
     assert snapshot.books["paper"].orders == {}
 
@@ -290,6 +298,7 @@ def test_a_short_sale_claims_its_value_before_and_after_it_trades():
 
 def test_news_that_changes_no_exposure_sends_no_snapshot():
     portfolio = manager()
+    portfolio.on(batch(tick()))
     portfolio.on(OrderOpened(order()))
     assert portfolio.on(OrderUpdated(order(status=S.SENT))) == []
     assert portfolio.on(OrderUpdated(order(status=S.OPEN))) == []
@@ -332,6 +341,101 @@ def test_one_brokers_fills_do_not_touch_anothers_book():
     trade(portfolio, fill(BUY, 1))
     assert portfolio.books()["zerodha"].free_cash == STARTING["zerodha"]
     assert portfolio.books()["zerodha"].positions == {}
+
+
+def said(outputs):
+    return [type(output).__name__ for output in outputs]
+
+
+def test_the_first_row_of_a_day_rolls_it_and_values_every_account():
+    portfolio = PortfolioManager(STARTING)
+    outputs = portfolio.on(batch(tick()))
+    assert said(outputs) == ["DayRolled", "Valued", "Valued", "Snapshot"]
+    assert outputs[0] == DayRolled("2024-06-03", TEN_NS)
+    assert [point.equity for point in outputs[1:3]] == list(STARTING.values())
+    assert portfolio.on(batch(tick(), at=3600)) == []
+
+
+def test_a_minute_in_which_something_is_held_ends_with_a_point_at_its_last_price():
+    portfolio = manager()
+    portfolio.on(batch(tick()))
+    trade(portfolio, fill(BUY, 2))
+    assert portfolio.on(batch(tick(103.05), at=59)) == []
+    point, snapshot = portfolio.on(batch(tick(500.0), at=60))
+    assert (point.time_ns, point.equity) == (TEN_NS + 59 * SECOND, Money("1006.10"))
+    assert point.strategies["momentum_1"].unrealized_pnl == Money("6.10")
+    assert snapshot == Snapshot(portfolio.books())
+    assert only(portfolio).performance[""].top == Money("6.10")
+
+
+def test_a_night_drops_what_is_flat_and_carries_the_lots():
+    portfolio = manager()
+    portfolio.on(batch(tick()))
+    trade(portfolio, fill(BUY, 2))
+    trade(portfolio, fill(BUY, 1, instrument=TCS, trade=2))
+    trade(portfolio, fill(SELL, 1, "110", instrument=TCS, trade=3))
+    portfolio.on(batch(tick(104.0), at=1))
+    outputs = portfolio.on(batch(tick(90.0), at=DAY_S))
+    assert said(outputs) == ["Valued", "DayRolled", "Marked", "Valued", "Snapshot"]
+    closing, rolled, carried, opening, _ = outputs
+    assert (closing.time_ns, closing.equity) == (TEN_NS + SECOND, Money(1018))
+    assert rolled.day == "2024-06-04"
+    assert [(p.instrument, p.quantity, p.overnight_quantity) for p in carried.positions] == [(INFY, 2, 2)]
+    assert (opening.time_ns, opening.equity) == (TEN_NS + DAY_S * SECOND, Money(990))
+    assert [position.instrument for position in portfolio.positions()] == [INFY]
+    assert only(portfolio).performance[""].day_start == 18
+    assert only(portfolio).performance[""].day_low == -10
+    assert portfolio.balances()[0].realized_pnl == 10
+
+
+def test_a_fill_that_comes_before_the_first_row_of_its_day_rolls_it_first():
+    portfolio = manager(fills=[fill(BUY, 2)])
+    portfolio.on(batch(tick()))
+    outputs = trade(portfolio, fill(SELL, 2, trade=2, traded_ns=TEN_NS + DAY_S * SECOND))
+    assert said(outputs) == ["Valued", "DayRolled", "Marked", "Valued", "Booked", "Valued", "Snapshot"]
+    assert portfolio.on(batch(tick(), at=DAY_S)) == []
+    assert [position.quantity for position in portfolio.positions()] == [0]  # flat today: it stays
+
+
+def test_a_rejected_order_is_told_to_risk():
+    portfolio = manager()
+    portfolio.on(OrderOpened(order()))
+    (snapshot,) = portfolio.on(OrderClosed(order(status=S.REJECTED)))
+    assert snapshot.books["paper"].performance["momentum_1"].rejected_in_a_row == 1
+
+
+days = st.lists(
+    st.builds(lambda n: (fill(trade=n % 5 + 1, quantity=n % 3 + 1),), st.integers(0, 9))
+    | st.builds(lambda n: (fill(SELL, n % 3 + 1),), st.integers(0, 9))
+    | st.tuples(st.sampled_from([99.0, 100.05, 103.3])),
+    max_size=30,
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(days, st.lists(st.sampled_from([0, 30, 90, DAY_S, 4 * DAY_S]), min_size=30, max_size=30), st.data())
+def test_a_restart_on_either_side_of_a_roll_gives_the_same_book(days, gaps, data):
+    """What a restart has is the journal, and the last prices of the rows it shows again."""
+    cut = data.draw(st.integers(0, len(days)))
+    lived = resumed = manager()
+    journal, at, last = [AccountOpened("paper", Money(1000))], 0, None
+    for number, ((what,), gap) in enumerate(zip(days, gaps, strict=False)):
+        if number == cut:
+            past = fold(journal).saved
+            resumed = manager(fills=past.fills, orders=past.orders, rolls=past.rolls, trackers=past.trackers)
+            if last is not None:
+                resumed.warm_up(last)
+        at += gap
+        if isinstance(what, float):
+            event = last = batch(tick(what), at=at)
+        else:
+            one = replace(what, trade_id=f"T{number}", traded_ns=TEN_NS + at * SECOND)
+            event = OrderFilled(order(status=S.FILLED, filled_quantity=10), one)
+        journal += (outputs := lived.on(event))
+        if resumed is not lived:
+            assert resumed.on(event) == outputs
+    if resumed is not lived:
+        assert (resumed.books(), resumed.positions()) == (lived.books(), lived.positions())
 
 
 def test_an_event_that_is_not_for_portfolio_raises():

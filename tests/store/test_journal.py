@@ -15,7 +15,10 @@ from alphapanda.events import (
     Approved,
     Balance,
     Booked,
+    DayRolled,
+    Figures,
     Halt,
+    LimitChanged,
     Marked,
     Money,
     OrderClosed,
@@ -27,9 +30,12 @@ from alphapanda.events import (
     Refused,
     Resume,
     RowTaken,
+    Scope,
     StrategyFailed,
     StrategyPaused,
+    StrategyQuarantined,
     StrategyResumed,
+    Valued,
 )
 from alphapanda.store import journal, schema
 from alphapanda.store.projections import PROJECTION
@@ -46,6 +52,12 @@ POSITION = Position(
     unrealized_pnl=Money("12.50"),
 )
 BALANCE = Balance(broker="paper", starting_cash=CASH, cash=Money("998998.50"), charges=Money("1.00"))
+FIGURES = Figures(
+    unrealized_pnl=Money("12.50"),
+    charges=Money("1.00"),
+    gross_exposure=Money("1013.0"),
+    net_exposure=Money("1013.0"),
+)
 FILLED = order(
     status=OrderStatus.FILLED, broker_order_id="PAPER-1", filled_quantity=10, filled_value=Money("1000.50")
 )
@@ -61,13 +73,32 @@ EXAMPLES = {
         OrderUpdated(order(status=OrderStatus.OPEN, broker_order_id="PAPER-1")),
         OrderClosed(order(status=OrderStatus.CANCELLED, reason="the data has ended")),
         Booked(FILLED, fill(price="100.05", charges=Money("1.00")), POSITION, BALANCE),
+        Valued(
+            broker="paper",
+            time_ns=TEN_NS,
+            cash=Money("998998.50"),
+            equity=Money("1000011.50"),
+            figures=FIGURES,
+            strategies={"momentum_1": FIGURES},
+        ),
+        DayRolled("2024-06-03", TEN_NS),
         Marked((POSITION,), TEN_NS),
         RowTaken("a feed", 41, TEN_NS),
         Halt("a reason", "uid 0", TEN_NS),
         Resume("a reason", "uid 0", TEN_NS),
         StrategyPaused("momentum_1", "uid 0", TEN_NS),
+        LimitChanged(
+            key="max_order_value",
+            value="50000",
+            old="500000",
+            scope=Scope(strategy="momentum_1"),
+            by="uid 0",
+            reason="“results”",
+            time_ns=TEN_NS,
+        ),
         StrategyResumed("momentum_1", "uid 0", TEN_NS),
         StrategyFailed("momentum_1", "ValueError: “₹”", TEN_NS),
+        StrategyQuarantined("momentum_1", "max_repeats", "“₹”", TEN_NS),
     )
 }
 

@@ -19,12 +19,14 @@ from alphapanda.events import (
     Balance,
     Booked,
     Halt,
+    LimitChanged,
     Money,
     OrderFilled,
     OrderOpened,
     OrderStatus,
     Position,
     Resume,
+    Scope,
     StrategyPaused,
     StrategyResumed,
 )
@@ -276,6 +278,32 @@ def test_pausing_a_strategy_of_a_stopped_daemon_is_journaled(path):
         offline.change_strategy(path, StrategyPaused("momentum_1", "uid 7", 7))
 
 
+def limit(value, by="uid 7", scope=Scope()):  # noqa: B008 - frozen
+    return LimitChanged(
+        key="max_order_value", value=value, old="", scope=scope, by=by, reason="why", time_ns=5
+    )
+
+
+def test_limits_are_changed_for_a_daemon_that_is_stopped_and_only_then(path):
+    assert (offline.limits(path), offline.limit_changes(path)) == ((), [])
+    offline.change_limit(path, limit("5"))
+    offline.change_limit(path, limit("7", by="uid 8"))
+    offline.change_limit(path, limit("9", scope=Scope(strategy="dip")))
+    assert offline.limits(path) == (limit("7", by="uid 8"), limit("9", scope=Scope(strategy="dip")))
+    assert set(offline.recovered(path).saved.limits) == set(offline.limits(path))
+    offline.change_limit(path, limit(None))
+    assert offline.limits(path) == (limit("9", scope=Scope(strategy="dip")),)
+    changes = offline.limit_changes(path)
+    assert [(row["by_whom"], row["strategy"], row["new"]) for row in changes] == [
+        ("uid 7", "", "5"), ("uid 8", "", "7"), ("uid 7", "dip", "9"), ("uid 7", "", None)
+    ]  # fmt: skip
+    assert offline.limit_changes(path, 1) == changes[-1:]
+    assert offline.limit_changes(path, 0) == []
+    with lock.hold(path), pytest.raises(CannotStart, match=f"pid {os.getpid()}"):
+        offline.change_limit(path, limit("5"))
+    assert offline.limit_changes(path) == changes
+
+
 def test_why_finds_the_last_verdict_of_each_broker_with_its_order_and_trades(path):
     done = order(status=OrderStatus.FILLED, filled_quantity=10, filled_value=Money(1000))
     position = Position(
@@ -294,7 +322,7 @@ def test_why_finds_the_last_verdict_of_each_broker_with_its_order_and_trades(pat
     )
     told = offline.told_of(path, "S000001")
     assert (told.signal["quantity"], told.signal["position_effect"], told.signal["by"]) == (12, "OPEN", None)
-    (paper, bought, trades), (other, none, nothing) = told.verdicts
+    (paper, (bought,), trades), (other, none, nothing) = told.verdicts
     assert (paper["broker"], paper["verdict"], paper["rule"], paper["quantity"]) == (
         "paper",
         "approved",
@@ -304,9 +332,21 @@ def test_why_finds_the_last_verdict_of_each_broker_with_its_order_and_trades(pat
     assert (bought["order_id"], bought["status"]) == ("O000001", "FILLED")
     assert [trade["trade_id"] for trade in trades] == ["T000001"]
     assert (other["broker"], other["verdict"], other["rule"]) == ("other", "refused", "max_order_quantity")
-    assert (none, nothing) == (None, [])
+    assert (none, nothing) == ([], [])
     assert offline.told_of(path, "S000002") is None
     assert offline.told_of(path, "%") is None
+
+
+def test_a_signal_sent_in_parts_is_one_row_with_the_whole_quantity_and_why_has_every_order(path):
+    parts = [order(quantity=quantity, sequence=n) for n, quantity in enumerate((10, 10, 5), 1)]
+    asked = signal(BUY, 25)
+    for number, part in enumerate(parts, 1):
+        write(path, Approved(part, asked, number, 3), OrderOpened(part))
+    (row,) = offline.rows(path, "signals")
+    assert (row["verdict"], row["quantity"]) == ("approved", 25)
+    ((verdict, orders, trades),) = offline.told_of(path, "S000001").verdicts
+    assert (verdict["quantity"], trades) == (25, [])
+    assert [one["order_id"] for one in orders] == ["O000001", "O000002", "O000003"]
 
 
 def test_why_asks_a_store_that_is_not_there(path):

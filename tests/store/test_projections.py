@@ -95,6 +95,7 @@ def test_an_account_opens_with_its_first_ledger_entry():
                 "reason": "opening",
                 "trade_id": None,
                 "amount": "1000000",
+                "source_seq": 1,
             }
         ]
 
@@ -141,6 +142,7 @@ def test_a_fill_writes_its_order_trade_position_balance_and_two_ledger_entries()
         assert table(connection, "balances") == [balance_row(event.balance)]
         entries = [(row["reason"], row["trade_id"], row["amount"]) for row in table(connection, "ledger")]
         assert entries[1:] == [("trade", "T000001", "-1000.50"), ("charges", "T000001", "-1.17")]
+        assert [row["source_seq"] for row in table(connection, "ledger")] == [1, 3, 3]
 
 
 def test_a_trade_is_booked_once_or_not_at_all():

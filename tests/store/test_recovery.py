@@ -5,26 +5,32 @@ import sqlite3
 from contextlib import closing
 
 import pytest
-from builders import INFY, SECOND, TEN_NS, batch, order, report, tick
+from builders import INFY, SECOND, TEN_NS, batch, order, report, signal, tick
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from sessions import CASH, acts, desk, market, plan, prices, refused, rows, session
 
 from alphapanda.backtest.loop import Backtest
 from alphapanda.core.execution import TradingEngine
+from alphapanda.core.limits import FIELDS, Limits
 from alphapanda.events import (
     AccountOpened,
     Halt,
+    LimitChanged,
     Marked,
     Money,
     OrderClosed,
     OrderOpened,
     OrderStatus,
+    Refused,
     ReportKind,
     Resume,
     RowTaken,
+    Scope,
     StrategyFailed,
     StrategyPaused,
+    StrategyQuarantined,
     StrategyResumed,
 )
 from alphapanda.live.warm_up import warm_up
@@ -34,6 +40,7 @@ from alphapanda.store.projections import PROJECTION
 from alphapanda.store.recovery import fold
 
 journaled = tuple(PROJECTION)
+LIMIT_TABLES = ("limits", "limit_changes")
 
 
 def kept(events):
@@ -49,7 +56,7 @@ def state(cores):
         "trades": cores.execution._trade_ids,
         "signals": cores.strategy._made,
         "sequence": cores.risk._sequence,
-        "halted": (cores.strategy._halted, cores.risk.halted, cores.execution.halted),
+        "halted": (cores.strategy._halted, cores.risk.halted),
         "strategy positions": {name: held(one.positions) for name, one in cores.strategy.hosted.items()},
         "strategy orders": {name: one.orders for name, one in cores.strategy.hosted.items()},
     }
@@ -83,7 +90,7 @@ def test_a_restart_between_two_rows_changes_no_trade(prices, cut):
     if cut:
         asyncio.run(warm_up(again, AFeed(), iter(walk), recovered, min(cut, len(walk)), lambda: None))
     resting, after = cores.execution.open_orders(), []
-    shop = market(orders=resting, trades_made=recovered.trades_made("paper"))
+    shop = market(orders=resting, fills=recovered.saved.fills)
     loop = Backtest(again, {"paper": shop}, after.append)
     loop.start()
     for row in walk[cut:]:
@@ -143,7 +150,6 @@ def test_an_empty_journal_knows_nothing():
     assert recovered.saved.signals_made == 0
     assert recovered.blind == {}
     assert recovered.clock == {}
-    assert recovered.trades_made("paper") == 0
     assert recovered.taken == {}
 
 
@@ -184,7 +190,7 @@ def test_the_clock_of_each_feed_is_the_time_of_its_last_mark():
 
 def test_a_halted_journal_builds_halted_cores():
     cores = build_cores(plan(), fold([Halt("a reason", "uid 7", TEN_NS)]).saved)
-    assert state(cores)["halted"] == (True, True, True)
+    assert state(cores)["halted"] == (True, True)
     assert cores.strategy.on(batch(tick(1), row=1)) == []
 
 
@@ -224,9 +230,15 @@ def test_an_order_that_was_not_found_can_still_be_adopted():
     assert event.order.status is OrderStatus.OPEN
 
 
+def quarantined(strategy_id, by, time_ns):
+    """As the other words on a strategy are made."""
+    return StrategyQuarantined(strategy_id, "max_repeats", f"ten in a row, {by}", time_ns)
+
+
 words = st.lists(
     st.tuples(
-        st.sampled_from(["a", "b"]), st.sampled_from([StrategyPaused, StrategyResumed, StrategyFailed])
+        st.sampled_from(["a", "b"]),
+        st.sampled_from([StrategyPaused, StrategyResumed, StrategyFailed, quarantined]),
     ),
     max_size=12,
 )
@@ -245,6 +257,69 @@ def test_the_table_says_of_every_strategy_what_a_restart_finds(words):
     assert fold(said).saved.stood_down == {name: at for name, at in stored.items() if at != "running"}
 
 
+limit_words = st.lists(
+    st.tuples(
+        st.sampled_from(["max_order_value", "max_order_quantity"]),
+        st.sampled_from(
+            [Scope(), Scope(strategy="momentum_1"), Scope(broker="paper", instrument="NSE:INFY")]
+        ),
+        st.sampled_from([None, "5", "7"]),
+    ),
+    max_size=12,
+)
+
+
+@given(limit_words)
+def test_the_tables_of_limits_say_what_a_restart_finds_and_all_that_was_changed(words):
+    said = [
+        LimitChanged(key=key, value=value, old="", scope=scope, by="a", reason="b", time_ns=number)
+        for number, (key, scope, value) in enumerate(words)
+    ]
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        schema.prepare(connection, "")
+        journal.Journal(connection).append([(number, event) for number, event in enumerate(said)])
+        tables = [connection.execute(f"SELECT * FROM {table}").fetchall() for table in LIMIT_TABLES]
+        journal.rebuild(connection, schema.PROJECTIONS)
+        for table, whole in zip(LIMIT_TABLES, tables, strict=True):
+            assert connection.execute(f"SELECT * FROM {table}").fetchall() == whole
+    now, audit = tables
+    last = {(event.key, event.scope): event for event in said}
+    held = [event for event in last.values() if event.value is not None]
+    assert sorted(now) == sorted(
+        (e.key, e.scope.broker, e.scope.strategy, e.scope.instrument, e.value) for e in held
+    )
+    assert [(at, key, new) for _, at, _, key, *_, new, _ in audit] == [
+        (event.time_ns, event.key, event.value) for event in said
+    ]
+    saved = fold(said).saved.limits
+    assert set(saved) == set(held)
+    assert len(saved) == len(held)
+
+
+def test_limits_set_at_run_time_are_those_of_the_cores_that_are_built_again():
+    everywhere = {name: each.default for name, each in FIELDS.items()}
+    made = plan(limits=Limits.of(everywhere))
+    change = LimitChanged(
+        key="max_order_quantity", value="2", old="1000", scope=Scope(), by="a", reason="b", time_ns=1
+    )
+    risk = build_cores(made, fold([change]).saved).risk
+    assert risk.limits.changes == {("max_order_quantity", Scope()): change}
+    assert rule_of(refusal(risk)) == "max_order_quantity"
+    back = replace(change, value=None, time_ns=2)
+    assert refusal(build_cores(made, fold([change, back]).saved).risk) == []
+
+
+def refusal(risk):
+    """What risk has against three shares of momentum_1."""
+    risk.on(batch(tick()))
+    return [said for said in risk.on(signal(quantity=3)) if isinstance(said, Refused)]
+
+
+def rule_of(said):
+    (refused,) = said
+    return refused.rule
+
+
 def test_who_stands_down_is_known_and_stays_so_until_it_is_resumed():
     paused, failed = (
         StrategyPaused("momentum_1", "uid 7", 1),
@@ -254,6 +329,7 @@ def test_who_stands_down_is_known_and_stays_so_until_it_is_resumed():
     assert fold([paused]).saved.stood_down == {"momentum_1": "paused"}
     assert fold([failed, paused]).saved.stood_down == {"momentum_1": "quarantined"}
     assert fold([failed, resumed]).saved.stood_down == {}
+    assert fold([paused, quarantined("momentum_1", "", 2)]).saved.stood_down == {"momentum_1": "quarantined"}
     cores = build_cores(plan(), fold([paused]).saved)
     assert cores.strategy.hosted["momentum_1"].state == "paused"
     assert cores.strategy.hosted["greedy"].state == "running"

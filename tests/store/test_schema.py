@@ -5,10 +5,13 @@ import sqlite3
 from contextlib import closing
 
 import pytest
-from sessions import rows, session
+from builders import batch, tick
+from sessions import CASH, plan, rows, session
 
 from alphapanda.errors import CannotStart
-from alphapanda.store import Store, journal, offline, schema
+from alphapanda.events import AccountOpened, DayRolled, Marked, Money, Valued
+from alphapanda.pipeline import build_cores
+from alphapanda.store import Store, curve, journal, offline, schema
 from alphapanda.store.projections import PROJECTION
 
 OURS = set(schema.PROJECTIONS) | {"meta", "journal"}
@@ -157,18 +160,34 @@ def test_migrations_go_forward_and_keep_what_is_there(path, prepared, monkeypatc
     assert prepared.execute("SELECT count(*) FROM notes").fetchone() == (0,)
 
 
-def first_version(path):
-    """A store as version 0.1 left it, with all that a session leaves in it."""
+NOT_YET = (Valued, DayRolled, Marked)
+"""What the versions before the third did not write down in a session."""
+
+
+def old_version(path, *migrations):
+    """A store as an old version left it, with all of a session that it knew."""
     with (
+        closing(sqlite3.connect(":memory:", isolation_level=None)) as today,
         closing(sqlite3.connect(path, isolation_level=None)) as connection,
         pytest.MonkeyPatch.context() as old,
     ):
-        old.setattr(schema, "MIGRATIONS", (schema.VERSION_1,))
-        schema.prepare(connection, str(path))
+        schema.prepare(today, ":memory:")
         _, said = session(rows([(0, 100.0), (0, 102.05), (0, 100.0), (0, 102.05)]))
-        kept = [event for event in said if type(event) in PROJECTION]
-        journal.Journal(connection).append([(number, event) for number, event in enumerate(kept)])
+        kept = [event for event in said if type(event) in PROJECTION and not isinstance(event, NOT_YET)]
+        opened = [AccountOpened("paper", CASH), *kept]
+        journal.Journal(today).append([(number, event) for number, event in enumerate(opened)])
+        old.setattr(schema, "MIGRATIONS", migrations)
+        schema.prepare(connection, str(path))
+        connection.execute("PRAGMA foreign_keys = OFF")
+        for name in {*everything(connection)} & {"journal", *schema.PROJECTIONS}:
+            columns = [column for _, column, *_ in connection.execute(f"PRAGMA table_info({name})")]
+            found = today.execute(f"SELECT {', '.join(columns)} FROM {name} ORDER BY rowid").fetchall()
+            connection.executemany(f"INSERT INTO {name} VALUES ({', '.join('?' * len(columns))})", found)
         return everything(connection)
+
+
+def first_version(path):
+    return old_version(path, schema.VERSION_1)
 
 
 def everything(connection):
@@ -183,7 +202,7 @@ def test_a_store_of_the_first_version_becomes_one_of_this_with_nothing_lost(path
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         after = everything(connection)
         assert pragma(connection, "user_version") == len(schema.MIGRATIONS)
-        assert {name: after[name] for name in before if name != "meta"} == {
+        assert {name: cut(after[name], before[name]) for name in before if name != "meta"} == {
             name: found for name, found in before.items() if name != "meta"
         }
         assert after["strategies"] == []
@@ -191,9 +210,54 @@ def test_a_store_of_the_first_version_becomes_one_of_this_with_nothing_lost(path
         assert everything(connection) == after
 
 
+def cut(found, before):
+    """The columns that there were."""
+    return [row[: len(before[0])] for row in found]
+
+
+def test_a_store_of_the_second_version_knows_the_source_of_each_movement_of_cash(path):
+    old_version(path, schema.VERSION_1, schema.VERSION_2)
+    opened(path)
+    with closing(sqlite3.connect(path)) as connection:
+        sources = connection.execute(
+            "SELECT reason, kind FROM ledger LEFT JOIN journal ON seq = source_seq ORDER BY entry"
+        ).fetchall()
+    assert sources[0] == ("opening", "AccountOpened")
+    assert set(sources[1:]) == {("trade", "Booked"), ("charges", "Booked")}
+
+
+def test_a_store_of_the_second_version_goes_on_with_its_book(path):
+    """Its journal has no points of a curve: what was booked is where the next day begins."""
+    old_version(path, schema.VERSION_1, schema.VERSION_2)
+
+    async def main():
+        async with Store(path) as store:
+            return store.recovered.saved
+
+    saved = asyncio.run(main(), debug=True)
+    cores = build_cores(plan(), saved)
+    book = cores.portfolio.books()["paper"]
+    booked = book.performance[""].booked
+    (balance,) = cores.portfolio.balances()
+    assert booked == balance.realized_pnl - balance.charges != 0
+    cores.portfolio.on(batch(tick(100.0), at=86_400))
+    assert cores.portfolio.books()["paper"].performance[""].day_start == booked
+
+
+def test_a_store_of_the_second_version_is_read_before_a_daemon_has_opened_it(path):
+    old_version(path, schema.VERSION_1, schema.VERSION_2)
+    assert offline.rows(path, "positions")
+    (standing,) = offline.standings(path)
+    found = curve.portfolio(path)["paper"]
+    assert Money(found["equity"]) == standing.equity
+    assert Money(found["strategies"]["momentum_1"]["net_pnl"]) == standing.equity - standing.starting_cash
+    assert curve.daily(path, 5) == {"paper": {"days": [], "strategies": {"momentum_1": []}}}
+
+
 def test_a_store_of_the_first_version_is_read_as_it_is(path):
     first_version(path)
     assert offline.strategies(path) == {}
+    assert (offline.limits(path), offline.limit_changes(path)) == ((), [])
     assert offline.rows(path, "trades")
     with closing(sqlite3.connect(path)) as connection:
         assert pragma(connection, "user_version") == 1

@@ -1,0 +1,132 @@
+"""What one strategy holds in one instrument at one broker: open lots, first in first out, all exact.
+
+A day is its number since 1970 in IST. Delivery shares (CNC) bought on the trading day before are on their way
+to the demat account, T1 as Kite has it: they can be sold, and what they bring can be used the day after.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from alphapanda.core.margins import Margins
+from alphapanda.events import Fill, Money, Position, TransactionType
+
+ZERO = Money(0)
+NEVER = -1
+DELIVERY = "CNC"
+EXTERNAL = "EXTERNAL"
+"""Who holds what the broker has and no strategy of ours bought."""
+IST_OFFSET_NS = 19_800 * 1_000_000_000
+DAY_NS = 86_400 * 1_000_000_000
+
+Holdings = Mapping[tuple[str, str], int]
+"""(EXCHANGE:SYMBOL, product) -> signed quantity."""
+
+
+def day_of(time_ns: int) -> int:
+    """The IST day, in days since 1970."""
+    return (time_ns + IST_OFFSET_NS) // DAY_NS
+
+
+class Lot(NamedTuple):
+    """What one fill left open: signed units, their price in rupees, and when they were traded."""
+
+    quantity: int
+    price: Money
+    traded_ns: int
+
+
+class Days(NamedTuple):
+    """The trading day, and the one before it; NEVER where no row told."""
+
+    current: int = NEVER
+    before: int = NEVER
+
+
+class Closed(NamedTuple):
+    """What a fill closed: the gross profit, and the proceeds that cannot be used before the next day."""
+
+    realized: Money = ZERO
+    unsettled: Money = ZERO
+
+
+class Holding:
+    """The open lots of one strategy in one instrument and product at one broker, oldest first."""
+
+    def __init__(self, fill: Fill, margins: Margins) -> None:
+        self.broker = fill.broker
+        self.strategy_id = fill.strategy_id
+        self.instrument = fill.instrument
+        self.product = fill.product
+        self.lots: deque[Lot] = deque()
+        self.quantity = 0
+        self.cost = ZERO
+        """Signed quantity x price over the open lots."""
+        self.claim = ZERO
+        """What of the cash the lots claim beyond what they cost; below 0 where they need less."""
+        self.realized = ZERO
+        self.last_fill = fill.price
+        self._margins = margins
+
+    def book(self, fill: Fill, days: Days = Days()) -> Closed:  # noqa: B008 - a tuple of numbers
+        """Add a fill."""
+        left, realized, unsettled = fill.signed_quantity, ZERO, ZERO
+        while left and self.lots and (self.lots[0].quantity > 0) != (left > 0):
+            lot = self.lots[0]
+            units = min(abs(lot.quantity), abs(left)) * (1 if lot.quantity > 0 else -1)
+            realized += (fill.price - lot.price) * units
+            left += units
+            if units > 0 and self._is_t1(lot, days):
+                unsettled += fill.price * units
+            if units == lot.quantity:
+                self.lots.popleft()
+            else:
+                self.lots[0] = lot._replace(quantity=lot.quantity - units)
+        if left:
+            self.lots.append(Lot(left, fill.price, fill.traded_ns))
+        self.quantity += fill.signed_quantity
+        self.realized += realized
+        self.last_fill = fill.price
+        self.cost = sum((lot.quantity * lot.price for lot in self.lots), ZERO)
+        self.claim = sum(map(self._claimed, self.lots), ZERO) - self.cost
+        return Closed(realized, unsettled)
+
+    def _claimed(self, lot: Lot) -> Money:
+        side = TransactionType.BUY if lot.quantity > 0 else TransactionType.SELL
+        return self._margins(self.instrument, self.product, side, abs(lot.quantity), lot.price)
+
+    def _is_t1(self, lot: Lot, days: Days) -> bool:
+        return self.product == DELIVERY and days.before != NEVER and day_of(lot.traded_ns) == days.before
+
+    def position(self, last_price: Money, days: Days = Days()) -> Position:  # noqa: B008 - as above
+        return Position(
+            broker=self.broker,
+            strategy_id=self.strategy_id,
+            instrument=self.instrument,
+            product=self.product,
+            quantity=self.quantity,
+            average_price=self.cost / self.quantity if self.quantity else ZERO,
+            last_price=last_price,
+            realized_pnl=self.realized,
+            unrealized_pnl=self.quantity * last_price - self.cost,
+            overnight_quantity=self._carried(days.current),
+            t1_quantity=sum(lot.quantity for lot in self.lots if self._is_t1(lot, days)),
+        )
+
+    def _carried(self, current: int) -> int:
+        """Units of earlier days."""
+        if current == NEVER:
+            return 0
+        return sum(lot.quantity for lot in self.lots if day_of(lot.traded_ns) != current)
+
+
+def external_positions(ours: Iterable[Position], brokers: Holdings) -> dict[tuple[str, str], int]:
+    """What of a broker's net positions none of ours holds: both together are the broker's, exactly.
+
+    Nothing where both agree. The house counts it as held by EXTERNAL.
+    """
+    left = dict(brokers)
+    for position in ours:
+        key = position.instrument.key, position.product
+        left[key] = left.get(key, 0) - position.quantity
+    return {key: quantity for key, quantity in left.items() if quantity}
