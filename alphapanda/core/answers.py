@@ -12,6 +12,7 @@ MOST_SIGNALS = 1_000
 LARGEST_QUANTITY = 1_000_000_000
 HIGHEST_PRICE = 1_000_000_000
 LONGEST_REASON = 200
+LONGEST_TTL = 1440
 
 
 def checked(answer: Any) -> list[TradingSignal]:
@@ -35,7 +36,10 @@ def _check(signal: TradingSignal) -> None:
         raise ValueError(f"the price decided upon is {signal.last_price}")
     if abs(signal.quantity) > LARGEST_QUANTITY:
         raise ValueError(f"quantity {signal.quantity} is over {LARGEST_QUANTITY}")
-    if signal.price is not None and not abs(signal.price) < HIGHEST_PRICE:
-        raise ValueError(f"price {signal.price} is over {HIGHEST_PRICE}")
+    for price in (signal.price, signal.trigger_price):
+        if price is not None and not abs(price) < HIGHEST_PRICE:
+            raise ValueError(f"price {price} is over {HIGHEST_PRICE}")
+    if abs(signal.validity_ttl) > LONGEST_TTL:
+        raise ValueError(f"validity_ttl {signal.validity_ttl} is over {LONGEST_TTL} minutes")
     if len(signal.reason.encode()) > LONGEST_REASON:
         raise ValueError(f"a reason has at most {LONGEST_REASON} characters")

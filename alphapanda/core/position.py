@@ -27,6 +27,7 @@ class PositionStrategy(Strategy):
         self._view: dict[int, int] = {}
         self._held: dict[int, int] = {}
         self._refused_ns: dict[int, int] = {}
+        self._left: dict[str, int] = {}
         super().__init__(*settings, **named)
 
     def view(self, token: int) -> int:
@@ -65,20 +66,30 @@ class PositionStrategy(Strategy):
 
     def on_start(self, positions: Mapping[int, int], orders: Sequence[Order]) -> None:
         expected = dict(positions)
+        self._left = {}
         for order in orders:
+            self._left[order.order_id] = order.signed_pending
             token = order.instrument.instrument_token
             expected[token] = expected.get(token, 0) + order.signed_pending
         self._held = dict(positions)
         self._view = {token: _sign(quantity) for token, quantity in expected.items()}
 
     def on_fill(self, fill: Fill) -> None:
-        token = fill.instrument.instrument_token
+        """A part of an order counts as the whole: the rest still trades."""
+        token, order_id = fill.instrument.instrument_token, fill.order_id
         self._held[token] = self._held.get(token, 0) + fill.signed_quantity
-        self._view_what_is_held(token)
+        left = self._left.get(order_id, fill.signed_quantity) - fill.signed_quantity
+        self._left[order_id] = left
+        if not left:
+            del self._left[order_id]
+        self._view[token] = _sign(self._held[token] + left)
 
     def on_order_update(self, order: Order) -> None:
         if order.status.ended:
+            self._left.pop(order.order_id, None)
             self._view_what_is_held(order.instrument.instrument_token)
+        else:
+            self._left[order.order_id] = order.signed_pending
 
     def on_refused(self, signal: TradingSignal, rule: str, why: str) -> None:  # noqa: ARG002 - a hook
         if signal.position_effect is PositionEffect.OPEN:

@@ -7,19 +7,35 @@ so that it never counts a position twice.
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, Self
+from typing import Any, Literal, Self, TypedDict, Unpack
 
 import msgspec
 from msgspec import Struct
 
+from alphapanda.core.money import exact
 from alphapanda.events import (
     Fill,
     MarketTick,
+    Money,
     Order,
+    OrderType,
     PositionEffect,
     TradingSignal,
     TransactionType,
+    Validity,
 )
+
+
+class Terms(TypedDict, total=False):
+    """How an order trades. With a `price` it is a LIMIT order, with a `trigger_price` SL-M, with both SL.
+
+    Prices are in rupees, floats or decimals. `validity` is DAY, IOC, or TTL with `validity_ttl` minutes.
+    """
+
+    price: Money | float | None
+    trigger_price: Money | float | None
+    validity: Validity | Literal["DAY", "IOC", "TTL"]
+    validity_ttl: int
 
 
 class Strategy:
@@ -75,30 +91,66 @@ class Strategy:
         """Trading ends."""
 
     def buy(
-        self, tick: MarketTick, quantity: int, effect: PositionEffect = PositionEffect.OPEN, reason: str = ""
+        self,
+        tick: MarketTick,
+        quantity: int,
+        effect: PositionEffect = PositionEffect.OPEN,
+        reason: str = "",
+        **terms: Unpack[Terms],
     ) -> TradingSignal:
-        """A market order to buy, decided on `tick`."""
-        return self._signal(tick, TransactionType.BUY, quantity, effect, reason)
+        """An order to buy, decided on `tick`: at market, unless `Terms` say otherwise."""
+        return self._signal(tick, TransactionType.BUY, quantity, effect, reason, **terms)
 
     def sell(
-        self, tick: MarketTick, quantity: int, effect: PositionEffect = PositionEffect.OPEN, reason: str = ""
+        self,
+        tick: MarketTick,
+        quantity: int,
+        effect: PositionEffect = PositionEffect.OPEN,
+        reason: str = "",
+        **terms: Unpack[Terms],
     ) -> TradingSignal:
-        """A market order to sell, decided on `tick`."""
-        return self._signal(tick, TransactionType.SELL, quantity, effect, reason)
+        """An order to sell, decided on `tick`: at market, unless `Terms` say otherwise."""
+        return self._signal(tick, TransactionType.SELL, quantity, effect, reason, **terms)
 
     def _signal(
-        self, tick: MarketTick, side: TransactionType, quantity: int, effect: PositionEffect, reason: str
+        self,
+        tick: MarketTick,
+        side: TransactionType,
+        quantity: int,
+        effect: PositionEffect,
+        reason: str,
+        **terms: Unpack[Terms],
     ) -> TradingSignal:
+        price, trigger = _rupees(terms.get("price")), _rupees(terms.get("trigger_price"))
         return TradingSignal(
             strategy_id=self.strategy_id,
             instrument_token=tick.instrument_token,
             transaction_type=side,
             quantity=quantity,
             position_effect=effect,
+            order_type=_ORDER_TYPES[price is not None, trigger is not None],
+            price=price,
             last_price=tick.last_price,
             reason=reason,
+            trigger_price=trigger,
+            validity=Validity(terms.get("validity", Validity.DAY)),
+            validity_ttl=terms.get("validity_ttl", 0),
         )
 
     def fresh(self) -> Self:
         """A new one with the same settings and no memory."""
         return type(self)(self.strategy_id, self.instruments, self.brokers, self.params)
+
+
+_ORDER_TYPES = {
+    (False, False): OrderType.MARKET,
+    (True, False): OrderType.LIMIT,
+    (True, True): OrderType.SL,
+    (False, True): OrderType.SL_M,
+}
+"""By whether there is a limit, and a trigger."""
+
+
+def _rupees(price: Money | float | None) -> Money | None:
+    """A float is taken for the decimal that it prints as."""
+    return exact(price) if isinstance(price, float) else None if price is None else Money(price)

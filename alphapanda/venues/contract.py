@@ -3,10 +3,10 @@
 from collections.abc import Callable, Generator
 from typing import Protocol
 
-from alphapanda.events import Order, Report, TickBatch
+from alphapanda.events import Order, OrderAdopted, Report, TickBatch
 
-Reporter = Callable[[Report], None]
-"""How a broker says what became of an order. Never blocks."""
+Reporter = Callable[[Report | OrderAdopted], None]
+"""How a broker says what became of an order, or that it made one itself. Never blocks."""
 
 
 class Broker(Protocol):

@@ -1,6 +1,6 @@
-"""The paper broker: `MarketSimulator` behind the broker contract. It fills on the ticks it is shown."""
+"""The paper broker: a simulated market behind the broker contract. It fills on the ticks it is shown."""
 
-from alphapanda.core.market import MarketSimulator
+from alphapanda.core.market import Market
 from alphapanda.events import CancelOrder, Order, PlaceOrder, TickBatch
 from alphapanda.venues.contract import Reporter
 
@@ -8,7 +8,7 @@ from alphapanda.venues.contract import Reporter
 class PaperBroker:
     name = "paper"
 
-    def __init__(self, market: MarketSimulator) -> None:
+    def __init__(self, market: Market) -> None:
         self._market = market
         self._report: Reporter
 
@@ -23,6 +23,10 @@ class PaperBroker:
 
     def on_ticks(self, batch: TickBatch) -> None:
         self._tell(batch)
+
+    def on_taken(self, batch: TickBatch) -> None:
+        """A row that was walked before a restart, at which nothing trades again."""
+        self._market.on_taken(batch)
 
     def resting(self) -> list[Order]:
         return self._market.resting()

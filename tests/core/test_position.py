@@ -117,3 +117,36 @@ def test_a_refused_exit_may_be_asked_for_at_once():
     (asked,) = strategy.leave(tick(), 5)
     strategy.on_refused(replace(asked, time_ns=TEN_NS), "market_closed", "not now")
     assert strategy.leave(later(1), 5)
+
+
+def part(side, quantity, of, **fields):
+    """A fill of an order of which the strategy has heard."""
+    return fill(side, quantity, order_id=of.order_id, **fields)
+
+
+def test_a_part_of_an_exit_counts_as_the_whole_so_that_it_is_not_asked_for_twice():
+    strategy, resting = holding(10), order(SELL, 10, position_effect=CLOSE)
+    assert strategy.leave(tick(), 10)
+    strategy.on_order_update(resting)
+    strategy.on_fill(part(SELL, 4, resting))
+    assert strategy.view(TOKEN) == FLAT
+    assert not strategy.leave(tick(), 10)
+    strategy.on_fill(part(SELL, 6, resting))
+    assert strategy.view(TOKEN) == FLAT
+
+
+def test_an_exit_that_ends_in_part_leaves_the_rest_to_be_left():
+    strategy, resting = holding(10), order(SELL, 10, position_effect=CLOSE)
+    strategy.leave(tick(), 10)
+    strategy.on_order_update(resting)
+    strategy.on_fill(part(SELL, 4, resting))
+    strategy.on_order_update(replace(resting, status=S.CANCELLED, filled_quantity=4))
+    assert strategy.view(TOKEN) == LONG
+    assert strategy.leave(tick(), 10)
+
+
+def test_after_a_start_the_rest_of_an_exit_is_known():
+    strategy, resting = flat(), order(SELL, 10, status=S.PARTIAL, filled_quantity=4, position_effect=CLOSE)
+    strategy.on_start({TOKEN: 6}, [resting])
+    strategy.on_fill(part(SELL, 3, resting))
+    assert strategy.view(TOKEN) == FLAT

@@ -36,12 +36,14 @@ from alphapanda.events import (
     OrderFilled,
     OrderOpened,
     OrderStatus,
+    OrderType,
     OrderUpdated,
     Refused,
     Resume,
     StrategyFailed,
     Timer,
     TradingSignal,
+    Validity,
     Verdict,
 )
 
@@ -259,6 +261,44 @@ def test_a_float_limit_becomes_exact_rupees():
     (made,) = StrategyRunner([Limits("limits", [INFY_TOKEN], ["paper"])]).on(batch(tick()))
     assert made.price == Money("99.95")
     assert type(made.price) is Money
+
+
+@pytest.mark.parametrize(
+    ("terms", "made"),
+    [
+        ({}, (OrderType.MARKET, None, None)),
+        ({"price": 99.95}, (OrderType.LIMIT, Money("99.95"), None)),
+        ({"price": Money("99.95")}, (OrderType.LIMIT, Money("99.95"), None)),
+        ({"trigger_price": 101}, (OrderType.SL_M, None, Money(101))),
+        ({"trigger_price": 100.1, "price": 100.3}, (OrderType.SL, Money("100.3"), Money("100.1"))),
+    ],
+)
+def test_what_prices_are_given_makes_the_type_of_the_order(terms, made):
+    strategy = Strategy("s", [INFY_TOKEN], ["paper"])
+    bought, sold = strategy.buy(tick(), 1, **terms), strategy.sell(tick(), 1, CLOSE, "out", **terms)
+    for asked in (bought, sold):
+        assert (asked.order_type, asked.price, asked.trigger_price) == made
+        assert (asked.validity, asked.validity_ttl) == (Validity.DAY, 0)
+    assert (sold.transaction_type, sold.position_effect, sold.reason) == (SELL, CLOSE, "out")
+
+
+def test_validity_is_a_word_or_the_value_and_anything_else_is_an_error():
+    strategy = Strategy("s", [INFY_TOKEN], ["paper"])
+    assert strategy.buy(tick(), 1, price=99.0, validity="IOC").validity is Validity.IOC
+    resting = strategy.buy(tick(), 1, price=99.0, validity=Validity.TTL, validity_ttl=5)
+    assert (resting.validity, resting.validity_ttl) == (Validity.TTL, 5)
+    with pytest.raises(ValueError, match="GTC"):
+        strategy.buy(tick(), 1, validity="GTC")
+
+
+@pytest.mark.parametrize("terms", [{"trigger_price": 1e10}, {"validity_ttl": 10**30}])
+def test_terms_that_no_journal_could_hold_are_the_strategys_own_failure(terms):
+    class Wild(Strategy):
+        def on_market_data(self, tick):
+            return [self.buy(tick, 1, **terms)]
+
+    (failure,) = StrategyRunner([Wild("wild", [INFY_TOKEN], ["paper"])]).on(batch(tick()))
+    assert isinstance(failure, StrategyFailed)
 
 
 def test_a_strategy_that_answers_nothing_is_no_failure():

@@ -252,7 +252,11 @@ class Views(RuleBasedStateMachine):
             quantity=3,
             allow_short=self.allow_short,
         )
-        self.orders, self.position = [], 0
+        self.orders, self.position, self.made = [], 0, 0
+
+    def drawn(self, data):
+        """(number, side, what is left, effect) of any order."""
+        return self.orders.pop(data.draw(st.integers(0, len(self.orders) - 1)))
 
     @rule(price=st.sampled_from([90.0, 100.0, 110.0, 120.0, nan, 0.0]))
     def ticks(self, price):
@@ -261,11 +265,13 @@ class Views(RuleBasedStateMachine):
             assert made.position_effect is (OPEN if self.entering(side) else CLOSE)
             if made.position_effect is CLOSE:
                 resting = sum(
-                    left for other, left, effect in self.orders if other is side and effect is CLOSE
+                    left for _, other, left, effect in self.orders if other is side and effect is CLOSE
                 )
                 quantity = min(quantity, -side.sign * self.position - resting)
             if quantity > 0:
-                self.orders.append((side, quantity, made.position_effect))
+                self.made += 1
+                self.orders.append((self.made, side, quantity, made.position_effect))
+                self.strategy.on_order_update(order(side, quantity, self.made))
             else:
                 self.strategy.on_refused(made, "nothing_to_close", "")
 
@@ -276,29 +282,35 @@ class Views(RuleBasedStateMachine):
     @precondition(lambda self: self.orders)
     @rule(data=st.data())
     def fills(self, data):
-        side, left, effect = self.orders.pop(data.draw(st.integers(0, len(self.orders) - 1)))
+        """What is left of an order counts as done: it still trades."""
+        number, side, left, effect = self.drawn(data)
         traded = data.draw(st.integers(1, left))
-        if traded < left:
-            self.orders.append((side, left - traded, effect))
+        left -= traded
+        if left:
+            self.orders.append((number, side, left, effect))
         self.position += side.sign * traded
-        self.strategy.on_fill(fill(side, traded))
-        assert self.strategy.view(TOKEN) == (self.position > 0) - (self.position < 0)
+        self.strategy.on_fill(fill(side, traded, order_id=f"O{number:06d}"))
+        expected = self.position + side.sign * left
+        assert self.strategy.view(TOKEN) == (expected > 0) - (expected < 0)
 
     @precondition(lambda self: self.orders)
     @rule(data=st.data(), status=st.sampled_from([S.CANCELLED, S.REJECTED, S.NOT_FOUND]))
     def ends(self, data, status):
-        side, left, _ = self.orders.pop(data.draw(st.integers(0, len(self.orders) - 1)))
-        self.strategy.on_order_update(order(side, left, status=status))
+        number, side, left, _ = self.drawn(data)
+        self.strategy.on_order_update(order(side, left, number, status=status))
+        assert self.strategy.view(TOKEN) == (self.position > 0) - (self.position < 0)
 
     @precondition(lambda self: self.orders)
     @rule(data=st.data())
     def is_refused(self, data):
-        side, left, effect = self.orders.pop(data.draw(st.integers(0, len(self.orders) - 1)))
+        _, side, left, effect = self.drawn(data)
         self.strategy.on_refused(self.strategy._signal(tick(), side, left, effect, ""), "a_rule", "")
 
     @rule()
     def starts_again(self):
-        alive = [order(side, left, position_effect=effect) for side, left, effect in self.orders]
+        alive = [
+            order(side, left, number, position_effect=effect) for number, side, left, effect in self.orders
+        ]
         self.strategy.on_start({TOKEN: self.position}, alive)
 
     @invariant()

@@ -1,6 +1,6 @@
 """The paper broker keeps the broker contract."""
 
-from builders import BUY, CLOSE, INFY, LIMIT, SECOND, SELL, TCS, TEN_NS, bar, batch, order, signal, tick
+from builders import BUY, CLOSE, INFY, LIMIT, SECOND, SELL, TCS, TEN_NS, bar, batch, fill, order, signal, tick
 from hypothesis import given
 from hypothesis import strategies as st
 from sessions import market
@@ -101,7 +101,9 @@ def test_orders_of_one_instrument_fill_in_the_order_they_came():
 
 
 def test_what_recovery_found_rests_again_and_trade_numbers_go_on():
-    desk = Desk(orders=[order(status=OrderStatus.OPEN, row=5)], trades_made=41)
+    desk = Desk(
+        orders=[order(status=OrderStatus.OPEN, row=5)], fills=[fill(trade=number) for number in range(1, 42)]
+    )
     assert desk.reports == []
     assert [resting.order_id for resting in desk.broker.resting()] == ["O000001"]
     desk.broker.on_ticks(batch(tick(100.0), row=5))

@@ -13,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from simulation import first, session, ticks_of, written
 
-from alphapanda.core.calendar import in_regular_session
+from alphapanda.core.calendar import Calendar
 from alphapanda.errors import DataError
+from alphapanda.tables import calendar_table
 from alphapanda.times import IST, to_ns
 from alphapanda.venues.instruments import InstrumentBook
 from alphapanda.venues.simulated import BUILT_IN, SimulatedSession, instrument_of
@@ -94,7 +95,8 @@ def test_the_session_is_the_whole_of_one_trading_day():
     rows = list(simulation.whole(TWO))
     assert rows[0].time_ns == to_ns(datetime(2026, 4, 15, 9, 15, tzinfo=IST))
     assert rows[-1].time_ns // 10**9 == to_ns(datetime(2026, 4, 15, 15, 30, tzinfo=IST)) // 10**9 - 1
-    assert all(in_regular_session(row.time_ns) for row in rows)
+    calendar = Calendar(calendar_table())
+    assert all(calendar.at(row.time_ns, instrument_of("NSE:INFY")).may_enter for row in rows)
     assert 10_000 < sum(1 for row in rows if row.ticks) < 22_500
     assert [row.row for row in rows] == list(range(1, 22_501))
 

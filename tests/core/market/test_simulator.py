@@ -4,7 +4,7 @@ from fractions import Fraction
 from math import ceil, floor
 
 import pytest
-from builders import BUY, INFY, LIMIT, SECOND, SELL, TCS, TEN_NS, bar, batch, order, tick
+from builders import BUY, INFY, LIMIT, SECOND, SELL, TCS, TEN_NS, bar, batch, fill, order, tick
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -77,7 +77,9 @@ def test_a_restored_order_fills_only_what_is_still_open():
 
 
 def test_trade_ids_go_on_after_a_restart():
-    simulator = market(orders=[order(), order(sequence=2)], trades_made=41)
+    simulator = market(
+        orders=[order(), order(sequence=2)], fills=[fill(trade=number) for number in range(1, 42)]
+    )
     assert [filled.trade_id for filled in simulator.on(batch(tick()))] == ["T000042", "T000043"]
 
 
