@@ -4,7 +4,8 @@ An approval becomes an intent (PREPARED, tagged), which the shell commits before
 only reports move an order, and only along `LIFE`. No answer is not a rejection: it makes the order UNKNOWN,
 which counts as full exposure until the broker's evidence, proven absence or the operator ends it. A report
 that changes nothing (a repeated trade id, an acceptance of an order that already trades) is ignored, so
-duplicates and reordering are harmless; one that contradicts the table raises, and the shell halts.
+duplicates and reordering are harmless; one that contradicts the table raises, and the shell halts. An order
+that the broker made by itself, such as its square-off, is adopted: from then on it is like any other.
 """
 
 from collections.abc import Iterable
@@ -14,9 +15,11 @@ from msgspec.structs import replace
 from alphapanda.events import (
     Approved,
     CancelOrder,
+    CancelResting,
     Fill,
     Halt,
     Order,
+    OrderAdopted,
     OrderClosed,
     OrderFilled,
     OrderOpened,
@@ -38,13 +41,16 @@ LIFE: dict[tuple[OrderStatus, ReportKind], OrderStatus] = {
     (S.PREPARED, K.REJECTED): S.REJECTED,
     (S.PREPARED, K.CANCELLED): S.CANCELLED,
     (S.PREPARED, K.NO_ANSWER): S.UNKNOWN,
+    (S.PREPARED, K.TRIGGERED): S.OPEN,
     (S.PREPARED, K.FILL): S.PARTIAL,
     (S.SENT, K.ACCEPTED): S.OPEN,
     (S.SENT, K.REJECTED): S.REJECTED,
     (S.SENT, K.CANCELLED): S.CANCELLED,
     (S.SENT, K.NO_ANSWER): S.UNKNOWN,
     (S.SENT, K.ABSENT): S.NOT_FOUND,
+    (S.SENT, K.TRIGGERED): S.OPEN,
     (S.SENT, K.FILL): S.PARTIAL,
+    (S.OPEN, K.TRIGGERED): S.OPEN,
     (S.OPEN, K.FILL): S.PARTIAL,
     (S.OPEN, K.CANCELLED): S.CANCELLED,
     (S.OPEN, K.REJECTED): S.REJECTED,
@@ -54,6 +60,7 @@ LIFE: dict[tuple[OrderStatus, ReportKind], OrderStatus] = {
     (S.UNKNOWN, K.REJECTED): S.REJECTED,
     (S.UNKNOWN, K.CANCELLED): S.CANCELLED,
     (S.UNKNOWN, K.ABSENT): S.NOT_FOUND,
+    (S.UNKNOWN, K.TRIGGERED): S.OPEN,
     (S.UNKNOWN, K.FILL): S.PARTIAL,
     (S.NOT_FOUND, K.ACCEPTED): S.OPEN,
     (S.NOT_FOUND, K.FILL): S.PARTIAL,
@@ -83,6 +90,10 @@ STALE: frozenset[tuple[OrderStatus, ReportKind]] = frozenset(
         (S.REJECTED, K.NO_ANSWER),
         (S.UNKNOWN, K.NO_ANSWER),
         (S.NOT_FOUND, K.ABSENT),
+        (S.PARTIAL, K.TRIGGERED),
+        (S.FILLED, K.TRIGGERED),
+        (S.CANCELLED, K.TRIGGERED),
+        (S.REJECTED, K.TRIGGERED),
     }
 )
 """Late news: true when it was written, overtaken since. Changes nothing."""
@@ -98,12 +109,11 @@ Output = OrderOpened | OrderUpdated | OrderFilled | OrderClosed | PlaceOrder | C
 class TradingEngine:
     """Holds every order. `orders` are those that recovery found, `trade_ids` what is booked already."""
 
-    def __init__(
-        self, orders: Iterable[Order] = (), trade_ids: Iterable[tuple[str, str]] = (), *, halted: bool = False
-    ) -> None:
+    def __init__(self, orders: Iterable[Order] = (), trade_ids: Iterable[tuple[str, str]] = ()) -> None:
         self._orders = {order.order_id: order for order in orders}
         self._trade_ids = set(trade_ids)
-        self.halted = halted
+        self._cancelling: dict[str, str] = {}
+        """order id -> why the house wants it back"""
 
     def order(self, order_id: str) -> Order:
         return self._orders[order_id]
@@ -123,13 +133,30 @@ class TradingEngine:
                 return [OrderOpened(order), PlaceOrder(order)]
             case Report():
                 return self._on_report(event)
+            case CancelResting(order, reason):
+                return self._take_back(order, reason)
+            case OrderAdopted(order):
+                return self._adopt(order)
             case Halt():
-                self.halted = True
                 return [CancelOrder(order) for order in self.open_orders() if not order.closed_by_hand]
             case Resume():
-                self.halted = False
                 return []
         raise TypeError(f"TradingEngine does not take {type(event).__name__}")
+
+    def _take_back(self, wanted: Order, reason: str) -> list[Output]:
+        """A cancel once, and only of what may still trade; its end then says why."""
+        order = self._orders.get(wanted.order_id)
+        if order is None or order.status.ended or order.order_id in self._cancelling:
+            return []
+        self._cancelling[order.order_id] = reason
+        return [CancelOrder(order)]
+
+    def _adopt(self, order: Order) -> list[Output]:
+        """The broker's own order joins ours. Tags are unique for ever, so one without gets its id as tag."""
+        if order.order_id in self._orders:
+            return []
+        adopted = self._orders[order.order_id] = replace(order, tag=order.tag or order.order_id)
+        return [OrderOpened(adopted)]
 
     def _on_report(self, report: Report) -> list[Output]:
         order = self._orders.get(report.order_id)
@@ -147,12 +174,14 @@ class TradingEngine:
         return [self._move(order, report, status)]
 
     def _move(self, order: Order, report: Report, status: OrderStatus) -> Output:
+        asked = self._cancelling.pop(order.order_id, "") if status.ended else ""
         moved = replace(
             order,
             status=status,
             broker_order_id=report.broker_order_id or order.broker_order_id,
-            reason=report.reason or order.reason,
+            reason=report.reason or asked or order.reason,
             updated_ns=report.time_ns,
+            triggered=order.triggered or report.kind is K.TRIGGERED,
         )
         self._orders[order.order_id] = moved
         return OrderClosed(moved) if status.ended else OrderUpdated(moved)
@@ -174,6 +203,8 @@ class TradingEngine:
             updated_ns=report.time_ns,
         )
         self._orders[order.order_id] = moved
+        if moved.status.ended:
+            self._cancelling.pop(order.order_id, None)
         return OrderFilled(moved, _fill_of(moved, report))
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from alphapanda.core.strategy import Strategy
-from alphapanda.events import Order
+from alphapanda.events import Order, PositionEffect
 
 MAX_UNANSWERED = 64
 """Signals of one strategy without a final word; what comes on top is dropped."""
@@ -17,6 +17,9 @@ class Hosted:
         self.strategy = strategy
         self.positions = dict(positions)
         self.orders: dict[str, Order] = {}
+        """What may still trade at the first broker."""
+        self.entries: dict[str, Order] = {}
+        """What may still open a position, at any broker."""
         self.waiting: dict[str, set[str]] = {broker: set() for broker in strategy.brokers}
         self.signals = 0
         self.errors = 0
@@ -25,13 +28,17 @@ class Hosted:
             self.follow(order)
 
     def follow(self, order: Order) -> None:
-        """Keep what may still trade at the first broker, and which signals wait for a final word anywhere."""
+        """Keep what may still trade, and which signals wait for a final word; a broker's own has none."""
         waiting = self.waiting.setdefault(order.broker, set())
         if order.status.ended:
             waiting.discard(order.signal_id)
             self.orders.pop(order.order_id, None)
+            self.entries.pop(order.order_id, None)
             return
-        waiting.add(order.signal_id)
+        if order.signal_id:
+            waiting.add(order.signal_id)
+        if order.position_effect is PositionEffect.OPEN:
+            self.entries[order.order_id] = order
         if self.sees(order.broker):
             self.orders[order.order_id] = order
 

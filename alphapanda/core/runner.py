@@ -1,8 +1,8 @@
 """StrategyRunner: hosts every strategy, and stands between it and the line.
 
-One that raises is quarantined at once: it sees nothing more, while its orders and positions stay managed by
-the stages after it. One that the operator paused goes on seeing prices and closing what it holds; what it
-would open is refused.
+One that raises, or that risk takes out for repeating itself, is quarantined at once: it sees nothing more,
+its open entries are cancelled, and its positions stay managed by the stages after it. One that the operator
+paused goes on seeing prices and closing what it holds; what it would open is refused.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -16,6 +16,8 @@ from alphapanda.core.failures import in_words, places_of
 from alphapanda.core.hosted import MAX_UNANSWERED, PAUSED, QUARANTINED, RUNNING, Hosted
 from alphapanda.core.strategy import Strategy
 from alphapanda.events import (
+    SQUARE_OFF,
+    CancelResting,
     ClosePosition,
     Halt,
     Instrument,
@@ -29,6 +31,7 @@ from alphapanda.events import (
     Resume,
     StrategyFailed,
     StrategyPaused,
+    StrategyQuarantined,
     StrategyResumed,
     TickBatch,
     Timer,
@@ -37,7 +40,7 @@ from alphapanda.events import (
 )
 from alphapanda.times import to_ist
 
-Output = TradingSignal | Refused | StrategyFailed
+Output = TradingSignal | Refused | StrategyFailed | CancelResting
 Update = OrderOpened | OrderUpdated | OrderClosed
 Fate = Refused | OrderFilled | Update
 """What becomes of a signal."""
@@ -70,7 +73,7 @@ class StrategyRunner:
             hosted.state = (stood_down or {}).get(strategy.strategy_id, RUNNING)
         self._made = signals_made
         self._halted = halted
-        self._failures: list[StrategyFailed] = []
+        self._failures: list[StrategyFailed | CancelResting] = []
         self._subscribe()
 
     def strategies(self) -> list[Strategy]:
@@ -126,6 +129,8 @@ class StrategyRunner:
         """Set every strategy's view from its positions and open orders. Comes after the warm-up."""
         for hosted in self.hosted.values():
             self._begin(hosted)
+            if not hosted.listens:
+                self._cancel_entries(hosted)
         return self._with_failures([])
 
     def _begin(self, hosted: Hosted) -> None:
@@ -154,6 +159,8 @@ class StrategyRunner:
                 self._halted = True
             case Resume():
                 self._resume()
+            case StrategyQuarantined(strategy_id):
+                self._stand_down(strategy_id)
             case ClosePosition() | StrategyPaused() | StrategyResumed():
                 outputs = self._on_operator(event)
             case _:
@@ -260,7 +267,12 @@ class StrategyRunner:
         return []
 
     def _close(self, event: ClosePosition) -> list[Output]:
-        """The operator's word goes the way of every signal, in the name of the strategy that holds."""
+        """The operator's word goes the way of every signal, in the name of the strategy that holds.
+
+        So does a square-off, but not under the kill switch: then it is for the operator to close.
+        """
+        if self._halted and event.by == SQUARE_OFF:
+            return []
         signal = TradingSignal(
             strategy_id=event.strategy_id,
             instrument_token=event.instrument_token,
@@ -299,6 +311,8 @@ class StrategyRunner:
         if hosted is not None:
             hosted.follow(event.order)
             self._tell(hosted, event)
+            if not hosted.listens and isinstance(event, OrderOpened):
+                self._cancel_entries(hosted)  # it was approved before the quarantine
 
     def _on_refused(self, event: Refused) -> None:
         hosted = self.hosted.get(event.signal.strategy_id)
@@ -347,6 +361,18 @@ class StrategyRunner:
         self._subscribe()
         failure = StrategyFailed(hosted.strategy.strategy_id, in_words(error), time_ns, places_of(error))
         self._failures.append(failure)
+        self._cancel_entries(hosted)
+
+    def _stand_down(self, strategy_id: str) -> None:
+        hosted = self.hosted.get(strategy_id)
+        if hosted is not None:
+            hosted.state = QUARANTINED
+            self._subscribe()
+            self._cancel_entries(hosted)
+
+    def _cancel_entries(self, hosted: Hosted) -> None:
+        why = f"{hosted.strategy.strategy_id} is quarantined"
+        self._failures += [CancelResting(order, why) for order in hosted.entries.values()]
 
 
 def _timed(strategy: Strategy, now: datetime) -> Sequence[TradingSignal]:

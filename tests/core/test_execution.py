@@ -11,8 +11,10 @@ from alphapanda.core.execution import LIFE, STALE, ImpossibleReport, TradingEngi
 from alphapanda.events import (
     Approved,
     CancelOrder,
+    CancelResting,
     Halt,
     Money,
+    OrderAdopted,
     OrderClosed,
     OrderFilled,
     OrderOpened,
@@ -76,21 +78,22 @@ def test_the_whole_table_as_a_reviewer_reads_it():
     table = {status.value: [marks.get((status, kind), "!") for kind in K] for status in S}
     assert [kind.value for kind in K] == [
         *("sent", "withheld", "accepted", "rejected", "fill", "cancelled", "no_answer", "absent"),
+        "triggered",
     ]
     assert table == {
         "PREPARED": [
             *("SENT", "WITHHELD", "OPEN", "REJECTED"),
-            *("PARTIAL", "CANCELLED", "UNKNOWN", "NOT_FOUND"),
+            *("PARTIAL", "CANCELLED", "UNKNOWN", "NOT_FOUND", "OPEN"),
         ],
-        "SENT": ["!", "!", "OPEN", "REJECTED", "PARTIAL", "CANCELLED", "UNKNOWN", "NOT_FOUND"],
-        "OPEN": ["!", "!", "-", "REJECTED", "PARTIAL", "CANCELLED", "-", "!"],
-        "PARTIAL": ["!", "!", "-", "!", "PARTIAL", "CANCELLED", "-", "!"],
-        "UNKNOWN": ["!", "!", "OPEN", "REJECTED", "PARTIAL", "CANCELLED", "-", "NOT_FOUND"],
-        "FILLED": ["!", "!", "-", "!", "!", "-", "-", "!"],
-        "CANCELLED": ["!", "!", "-", "!", "CANCELLED", "-", "-", "!"],
-        "REJECTED": ["!", "!", "-", "-", "!", "-", "-", "!"],
-        "NOT_FOUND": ["!", "!", "OPEN", "!", "PARTIAL", "!", "!", "-"],
-        "WITHHELD": ["!", "!", "!", "!", "!", "!", "!", "!"],
+        "SENT": ["!", "!", "OPEN", "REJECTED", "PARTIAL", "CANCELLED", "UNKNOWN", "NOT_FOUND", "OPEN"],
+        "OPEN": ["!", "!", "-", "REJECTED", "PARTIAL", "CANCELLED", "-", "!", "OPEN"],
+        "PARTIAL": ["!", "!", "-", "!", "PARTIAL", "CANCELLED", "-", "!", "-"],
+        "UNKNOWN": ["!", "!", "OPEN", "REJECTED", "PARTIAL", "CANCELLED", "-", "NOT_FOUND", "OPEN"],
+        "FILLED": ["!", "!", "-", "!", "!", "-", "-", "!", "-"],
+        "CANCELLED": ["!", "!", "-", "!", "CANCELLED", "-", "-", "!", "-"],
+        "REJECTED": ["!", "!", "-", "-", "!", "-", "-", "!", "-"],
+        "NOT_FOUND": ["!", "!", "OPEN", "!", "PARTIAL", "!", "!", "-", "!"],
+        "WITHHELD": ["!", "!", "!", "!", "!", "!", "!", "!", "!"],
     }
 
 
@@ -106,7 +109,7 @@ def test_no_answer_is_never_a_rejection():
     outcomes = {after for (_, kind), after in LIFE.items() if kind is K.NO_ANSWER}
     assert outcomes == {S.UNKNOWN}
     assert {kind for (before, kind) in LIFE if before is S.UNKNOWN} == {
-        *(K.ACCEPTED, K.REJECTED, K.CANCELLED, K.ABSENT, K.FILL)
+        *(K.ACCEPTED, K.REJECTED, K.CANCELLED, K.ABSENT, K.TRIGGERED, K.FILL)
     }
 
 
@@ -115,6 +118,7 @@ def test_no_answer_is_never_a_rejection():
     [
         (K.SENT, OrderUpdated),
         (K.ACCEPTED, OrderUpdated),
+        (K.TRIGGERED, OrderUpdated),
         (K.NO_ANSWER, OrderUpdated),
         (K.FILL, OrderFilled),
         (K.REJECTED, OrderClosed),
@@ -247,15 +251,85 @@ def test_a_halt_cancels_every_order_that_may_still_trade():
     assert {cancel.order.status for cancel in cancels} == alive
     assert len(cancels) == len(alive)
     assert [cancel.order for cancel in cancels] == engine.open_orders()
-    assert engine.halted
     assert engine.on(Resume("test", "operator", TEN_NS)) == []
-    assert not engine.halted
 
 
 def test_a_halt_leaves_the_closes_of_the_operator_alone():
     assert engine_with(position_effect=CLOSE, by="uid 7").on(Halt("test", "operator", TEN_NS)) == []
     for other in ({"position_effect": CLOSE}, {"by": "uid 7"}):
         assert len(engine_with(**other).on(Halt("test", "operator", TEN_NS))) == 1
+
+
+@pytest.mark.parametrize("status", S)
+def test_an_order_is_taken_back_once_and_only_while_it_may_trade(status):
+    engine = engine_with(status, filled=filled_in(status))
+    wanted = CancelResting(order(quantity=99), "the house wants it")  # what it is now is the engine's to know
+    cancels = engine.on(wanted)
+    assert cancels == ([] if status.ended else [CancelOrder(engine.order("O000001"))])
+    assert engine.on(wanted) == []
+
+
+def test_an_order_that_is_not_known_is_not_taken_back():
+    assert TradingEngine().on(CancelResting(order(), "why")) == []
+
+
+@pytest.mark.parametrize(("said", "told"), [("", "square-off"), ("expired", "expired")])
+def test_an_order_that_was_taken_back_says_why_unless_its_broker_does(said, told):
+    engine = engine_with(S.OPEN)
+    engine.on(CancelResting(order(), "square-off"))
+    (closed,) = engine.on(report(K.CANCELLED, reason=said))
+    assert (closed.order.status, closed.order.reason) == (S.CANCELLED, told)
+
+
+def test_an_order_that_filled_while_it_was_taken_back_keeps_its_own_reason():
+    engine = engine_with(S.OPEN, reason="its own")
+    engine.on(CancelResting(order(), "square-off"))
+    (filled,) = engine.on(report(K.FILL, quantity=10))
+    assert (filled.order.status, filled.order.reason) == (S.FILLED, "its own")
+    assert engine.on(report(K.CANCELLED)) == []
+
+
+def adopted(order_id="RP00001", tag=""):
+    """As the broker's own square-off comes: open, and with no approval behind it."""
+    return order(
+        SELL,
+        order_id=order_id,
+        tag=tag,
+        sequence=0,
+        signal_id="",
+        position_effect=CLOSE,
+        status=S.OPEN,
+        broker_order_id="PAPER-RMS-1",
+        by="rms",
+    )
+
+
+def test_an_order_that_the_broker_made_is_opened_and_fills_as_any_other():
+    engine = TradingEngine()
+    (opened,) = engine.on(OrderAdopted(adopted()))
+    assert (type(opened), opened.order.tag, opened.order.status) == (OrderOpened, "RP00001", S.OPEN)
+    assert engine.open_orders() == [opened.order]
+    assert engine.total("paper") == 1
+    (filled,) = engine.on(report(K.FILL, "RP00001", quantity=10))
+    assert (type(filled), filled.order.status, filled.fill.strategy_id) == (
+        OrderFilled,
+        S.FILLED,
+        "momentum_1",
+    )
+
+
+def test_an_order_is_adopted_once_and_keeps_the_tag_that_it_has():
+    engine = TradingEngine()
+    (opened,) = engine.on(OrderAdopted(adopted(tag="theirs")))
+    assert opened.order.tag == "theirs"
+    engine.on(report(K.FILL, "RP00001", quantity=4))
+    assert engine.on(OrderAdopted(adopted())) == []
+    assert engine.order("RP00001").filled_quantity == 4
+
+
+def test_a_halt_leaves_the_brokers_own_orders_alone():
+    engine = TradingEngine([adopted()])
+    assert engine.on(Halt("test", "operator", TEN_NS)) == []
 
 
 def test_an_event_that_is_not_for_execution_raises():

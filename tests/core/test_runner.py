@@ -8,14 +8,19 @@ from alphapanda.core.hosted import MAX_UNANSWERED, PAUSED, QUARANTINED, RUNNING
 from alphapanda.core.runner import StrategyRunner
 from alphapanda.core.strategy import Strategy
 from alphapanda.events import (
+    SQUARE_OFF,
+    CancelResting,
     ClosePosition,
     Halt,
+    OrderClosed,
     OrderFilled,
+    OrderOpened,
     OrderStatus,
     Refused,
     Resume,
     StrategyFailed,
     StrategyPaused,
+    StrategyQuarantined,
     StrategyResumed,
     TradingSignal,
     Verdict,
@@ -24,6 +29,7 @@ from alphapanda.events import (
 TOKEN = INFY.instrument_token
 PAUSE = StrategyPaused("dip_1", "uid 7", TEN_NS)
 GO_ON = StrategyResumed("dip_1", "uid 7", TEN_NS)
+OUT = StrategyQuarantined("dip_1", "max_repeats", "ten orders in a row", TEN_NS)
 BAD = -1.0
 """The price at which `Dip` raises."""
 
@@ -66,14 +72,14 @@ def prices(runner, *prices):
     return [made for price in prices for made in runner.on(batch(tick(price)))]
 
 
-def close(strategy_id="dip_1", broker="paper"):
+def close(strategy_id="dip_1", broker="paper", by="uid 7"):
     return ClosePosition(
         broker=broker,
         strategy_id=strategy_id,
         instrument_token=TOKEN,
         transaction_type=SELL,
         quantity=5,
-        by="uid 7",
+        by=by,
         time_ns=TEN_NS,
         row=4,
     )
@@ -124,7 +130,7 @@ def test_a_quarantined_strategy_that_is_resumed_starts_anew_with_its_positions_a
     (entry,) = prices(runner, 99.0)
     bought = order(BUY, 5, strategy_id="dip_1", signal_id=entry.signal_id, status=OrderStatus.PARTIAL)
     runner.on(OrderFilled(bought, fill(BUY, 2, strategy_id="dip_1")))
-    assert kinds(prices(runner, BAD)) == [StrategyFailed]
+    assert kinds(prices(runner, BAD)) == [StrategyFailed, CancelResting]
     runner.on(OrderFilled(bought, fill(BUY, 1, strategy_id="dip_1")))  # its host goes on counting
     broken = dip(runner)
     assert prices(runner, 97.0) == []
@@ -229,6 +235,87 @@ def test_a_strategy_does_not_hear_that_the_operators_close_was_refused():
 def test_a_strategy_cannot_sign_as_the_operator():
     (made,) = prices(runner_of("forger", Forger), 99.0)
     assert made.by == ""
+
+
+def test_a_quarantine_by_rule_ends_what_it_sees_and_takes_its_entries_back_at_every_broker():
+    runner = runner_of(brokers=("paper", "zerodha"))
+    (entry,) = prices(runner, 99.0)
+    at_two = [
+        order(BUY, 2, number, strategy_id="dip_1", broker=broker, signal_id=entry.signal_id)
+        for number, broker in enumerate(("paper", "zerodha"), 1)
+    ]
+    exit_ = order(SELL, 2, 3, strategy_id="dip_1", position_effect=CLOSE)
+    for opened in (*at_two, exit_):
+        assert runner.on(OrderOpened(opened)) == []
+    taken_back = runner.on(OUT)
+    assert [(made.order.order_id, made.reason) for made in taken_back] == [
+        ("O000001", "dip_1 is quarantined"),
+        ("O000002", "dip_1 is quarantined"),
+    ]
+    assert (runner.hosted["dip_1"].state, runner.hosted["dip_1"].errors) == (QUARANTINED, 0)
+    assert prices(runner, 98.0) == []
+    assert dip(runner).seen == [99.0]
+
+
+def test_an_entry_that_opens_after_the_quarantine_is_taken_back_as_well():
+    runner = runner_of()
+    prices(runner, 99.0)
+    assert runner.on(OUT) == []
+    late = order(BUY, 2, strategy_id="dip_1", signal_id="S000001")
+    (taken_back,) = runner.on(OrderOpened(late))
+    assert (type(taken_back), taken_back.order) == (CancelResting, late)
+    assert runner.on(OrderClosed(order(BUY, 2, strategy_id="dip_1", status=OrderStatus.CANCELLED))) == []
+    assert runner.on(OUT) == []
+
+
+def test_after_a_restart_the_entries_of_what_is_quarantined_are_taken_back():
+    resting = order(BUY, 2, strategy_id="dip_1")
+    runner = runner_of(stood_down={"dip_1": QUARANTINED}, orders=[resting])
+    assert [made.order for made in runner.start()] == [resting]
+    assert runner_of(stood_down={"dip_1": PAUSED}, orders=[resting]).start() == []
+
+
+def test_a_quarantine_by_rule_ends_as_any_other_does():
+    runner = runner_of()
+    prices(runner, 99.0)
+    runner.on(OUT)
+    before = dip(runner)
+    assert runner.on(GO_ON) == []
+    assert dip(runner) is not before
+    assert kinds(prices(runner, 98.0)) == [TradingSignal]
+
+
+def test_a_quarantine_of_a_strategy_that_is_not_there_changes_nothing():
+    runner = runner_of("other")
+    assert runner.on(OUT) == []
+    assert runner.hosted["other"].state == RUNNING
+
+
+def test_a_square_off_is_a_close_that_the_strategy_has_not_asked_for():
+    runner = runner_of()
+    (made,) = runner.on(close(by=SQUARE_OFF))
+    assert (made.by, made.position_effect, made.of_operator) == (SQUARE_OFF, CLOSE, False)
+    runner.on(Refused(signal=made, broker="paper", verdict=Verdict.REFUSED, rule="r", why="w", quantity=5))
+    assert dip(runner).refused == []
+    sold = order(SELL, 5, strategy_id="dip_1", position_effect=CLOSE, by=SQUARE_OFF)
+    runner.on(OrderFilled(sold, fill(SELL, 5, strategy_id="dip_1")))
+    assert runner.hosted["dip_1"].positions == {TOKEN: -5}
+
+
+def test_a_square_off_waits_for_the_operator_while_the_kill_switch_is_on():
+    runner = runner_of()
+    runner.on(Halt("news", "uid 7", TEN_NS))
+    assert runner.on(close(by=SQUARE_OFF)) == []
+    runner.on(Resume("over", "uid 7", TEN_NS))
+    assert kinds(runner.on(close(by=SQUARE_OFF))) == [TradingSignal]
+
+
+def test_an_order_that_the_broker_made_waits_for_no_signal():
+    runner = runner_of()
+    own = order(SELL, 5, order_id="RP00001", strategy_id="dip_1", signal_id="", position_effect=CLOSE)
+    runner.on(OrderOpened(own))
+    assert runner.hosted["dip_1"].waiting["paper"] == set()
+    assert list(runner.hosted["dip_1"].orders) == ["RP00001"]
 
 
 def test_an_error_is_told_in_one_line_that_can_be_written_down():
