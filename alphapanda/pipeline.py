@@ -6,26 +6,35 @@ feed ──ticks──► strategy ──signal──► risk ──approved─�
                    │ order events     └── snapshot ── portfolio ◄── order events ──┘
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
 from msgspec import Struct
 
+from alphapanda.core.calendar import Calendar
+from alphapanda.core.equity import EquityTracker
 from alphapanda.core.execution import TradingEngine
+from alphapanda.core.limits import Limits
+from alphapanda.core.margins import FULL, Margins
 from alphapanda.core.portfolio import PortfolioManager
 from alphapanda.core.risk import RiskManager
-from alphapanda.core.rules import Rule
+from alphapanda.core.rules import Freeze, Reserve, Rule
 from alphapanda.core.runner import StrategyRunner
+from alphapanda.core.square_off import Intraday, SquareOff
 from alphapanda.core.strategy import Strategy
 from alphapanda.events import (
     Approved,
+    CancelResting,
     ClosePosition,
+    DayRolled,
     Fill,
     Halt,
     Instrument,
+    LimitChanged,
     Money,
     Order,
+    OrderAdopted,
     OrderClosed,
     OrderFilled,
     OrderOpened,
@@ -35,6 +44,7 @@ from alphapanda.events import (
     Resume,
     Snapshot,
     StrategyPaused,
+    StrategyQuarantined,
     StrategyResumed,
     TickBatch,
     Timer,
@@ -100,9 +110,15 @@ FLOW: tuple[Edge, ...] = (
     Edge(ClosePosition, Stage.STRATEGY, Keep.BOUNDED),
     Edge(StrategyPaused, Stage.STRATEGY, Keep.BOUNDED),
     Edge(StrategyResumed, Stage.STRATEGY, Keep.BOUNDED),
+    Edge(StrategyResumed, Stage.RISK, Keep.BOUNDED),
+    Edge(StrategyQuarantined, Stage.STRATEGY, Keep.BOUNDED),
+    Edge(LimitChanged, Stage.RISK, Keep.BOUNDED),
+    Edge(CancelResting, Stage.EXECUTION, Keep.BOUNDED),
+    Edge(OrderAdopted, Stage.EXECUTION, Keep.BOUNDED),
 )
 """Every event that crosses, and to whom. `PlaceOrder` and `CancelOrder` cross no queue: the execution shell
-performs them at once. `Booked`, `Marked` and `StrategyFailed` end in the journal and the log."""
+performs them at once. `Booked`, `Valued`, `DayRolled`, `Marked` and `StrategyFailed` end in the journal and
+the log."""
 
 
 def targets(event: type) -> tuple[Stage, ...]:
@@ -120,6 +136,12 @@ class Saved(Struct, frozen=True, kw_only=True):
     halted: bool = False
     stood_down: Mapping[str, str] = {}
     """Strategy id -> "paused" or "quarantined"; all others run."""
+    limits: Sequence[LimitChanged] = ()
+    """What the operator changed while it ran, oldest first."""
+    rolls: Sequence[tuple[int, DayRolled]] = ()
+    """(how many of `fills` came before it, the day)"""
+    trackers: Mapping[str, EquityTracker] = {}
+    """By broker: what the points of the equity curve say of it."""
 
 
 class Plan(Struct, frozen=True, kw_only=True):
@@ -127,11 +149,22 @@ class Plan(Struct, frozen=True, kw_only=True):
 
     strategies: Sequence[Strategy]
     rules: Sequence[Rule]
+    limits: Limits | None = None
+    """What `rules` were made of, where the operator may change it."""
     starting_cash: Mapping[str, Money]
     products: Mapping[str, str]
     tag_seed: str
     instruments: Sequence[Instrument] = ()
-    may_trade: Callable[[int], bool] | None = None
+    calendar: Calendar | None = None
+    """When which instrument may be traded; None lets every row trade."""
+    margins: Margins = FULL
+    reserve: Reserve | None = None
+    """What an entry may cost beside its value."""
+    freeze: Freeze | None = None
+    protection: Mapping[str, Money] = {}
+    """Market protection of the brokers that know it, in percent."""
+    intraday: Intraday | None = None
+    """When MIS positions end; None where no session ends them."""
 
 
 class Cores(NamedTuple):
@@ -145,7 +178,18 @@ def build_cores(plan: Plan, saved: Saved | None = None) -> Cores:
     """New cores from settings and the past. Start and restart are this one function."""
     past = saved or Saved()
     live = [order for order in past.orders if not order.status.ended]
-    portfolio = PortfolioManager(plan.starting_cash, fills=past.fills, orders=past.orders, marks=past.marks)
+    limits = limits_now(plan.limits, past) if plan.limits is not None else None
+    intraday = plan.intraday
+    portfolio = PortfolioManager(
+        plan.starting_cash,
+        fills=past.fills,
+        orders=past.orders,
+        marks=past.marks,
+        margins=plan.margins,
+        rolls=past.rolls,
+        trackers=past.trackers,
+        square_off=SquareOff(intraday) if intraday is not None and intraday.squares_off else None,
+    )
     books = portfolio.books()
     return Cores(
         strategy=StrategyRunner(
@@ -158,21 +202,32 @@ def build_cores(plan: Plan, saved: Saved | None = None) -> Cores:
             stood_down=past.stood_down,
         ),
         risk=RiskManager(
-            plan.rules,
+            plan.rules if limits is None else limits.rules(),
             plan.products,
+            limits=limits,
             tag_seed=plan.tag_seed,
             instruments=plan.instruments,
-            may_trade=plan.may_trade,
+            calendar=plan.calendar,
+            reserve=plan.reserve,
+            freeze=plan.freeze,
+            protection=plan.protection,
+            intraday=intraday,
+            margins=plan.margins,
             past=past.orders,
             sequence=past.sequence,
             books=books,
             halted=past.halted,
         ),
-        execution=TradingEngine(
-            past.orders, ((fill.broker, fill.trade_id) for fill in past.fills), halted=past.halted
-        ),
+        execution=TradingEngine(past.orders, ((fill.broker, fill.trade_id) for fill in past.fills)),
         portfolio=portfolio,
     )
+
+
+def limits_now(limits: Limits, past: Saved) -> Limits:
+    """With what the operator changed. Raises ValueError where this program takes a value no more."""
+    for change in past.limits:
+        limits = limits.changed(change)
+    return limits
 
 
 def _viewed_positions(

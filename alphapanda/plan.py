@@ -2,21 +2,32 @@
 
 import importlib.util
 import sys
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Container, Iterable, Sequence
+from datetime import date, time
 from pathlib import Path
 from types import ModuleType
 
 import msgspec
 
-from alphapanda.config import Loaded, Settings, StrategySettings, rules_of
-from alphapanda.core.calendar import in_regular_session
-from alphapanda.core.charges import flat
-from alphapanda.core.market import MarketSimulator
+from alphapanda.config import Loaded, Settings, StrategySettings, limits_of, vouched_until
+from alphapanda.core.calendar import UPDATE, Calendar
+from alphapanda.core.charges import Charges, ZerodhaCharges, flat
+from alphapanda.core.margins import FULL, Margins
+from alphapanda.core.market import Account, Market, MarketSimulator, SquaringMarket, with_fee
+from alphapanda.core.money import percent_of, up_to_tick
+from alphapanda.core.rules import Reserve
+from alphapanda.core.segments import segment_of
+from alphapanda.core.sessions import Added, AddedSession, Phase
+from alphapanda.core.square_off import Intraday, Sessions
 from alphapanda.core.strategy import Strategy
 from alphapanda.errors import CannotStart
-from alphapanda.events import Order
+from alphapanda.events import Fill, Instrument, Money, Order, TransactionType
 from alphapanda.pipeline import Plan
+from alphapanda.tables import calendar_table, declared_margins, freeze, tariff
+from alphapanda.times import to_ist
 from alphapanda.venues.instruments import InstrumentBook
+
+ENDS_SOON_DAYS = 30
 
 
 def plan_of(
@@ -29,22 +40,139 @@ def plan_of(
 ) -> Plan:
     """The plan of a run. `only` picks strategies by id; `calendar` False lets every row trade."""
     settings = loaded.settings
+    limits = limits_of(settings)
+    sessions = calendar_of(settings) if calendar else None
     return Plan(
         strategies=strategies_of(loaded, book, only),
-        rules=rules_of(settings),
+        rules=limits.rules(),
+        limits=limits,
         starting_cash=dict.fromkeys(settings.active_brokers, settings.paper_trading.starting_cash),
         products=dict.fromkeys(settings.active_brokers, settings.zerodha.product),
         tag_seed=tag_seed,
         instruments=book.all(),
-        may_trade=in_regular_session if calendar else None,
+        margins=margins_of(settings),
+        reserve=reserve_of(settings),
+        freeze=freeze(),
+        protection={"zerodha": settings.zerodha.market_protection},
+        calendar=sessions,
+        intraday=intraday_of(settings, sessions) if sessions is not None else None,
     )
 
 
-def market_of(settings: Settings, orders: Iterable[Order] = (), trades_made: int = 0) -> MarketSimulator:
-    """A simulated market with the paper broker's slippage and charges; `orders` already rest there."""
+def calendar_of(settings: Settings) -> Calendar:
+    """The table of the program, and what [calendar] knows better."""
+    own = settings.calendar
+    sessions = tuple(
+        AddedSession(each.day, time.fromisoformat(each.open), time.fromisoformat(each.close), each.exchanges)
+        for each in own.sessions
+    )
+    added = Added(
+        holidays=frozenset(own.holidays),
+        sessions=sessions,
+        valid_until=vouched_until(own),
+        no_derivatives=frozenset(own.no_derivatives),
+        phases=frozenset((Phase.CONTINUOUS, *map(Phase, own.also_trade_in))),
+    )
+    return Calendar(calendar_table(), added)
+
+
+def calendar_remarks(calendar: Calendar | None, time_ns: int) -> list[str]:
+    """What a run that begins at `time_ns` should know: days that are assumed, and a calendar that ends."""
+    if calendar is None:
+        return []
+    if calendar.before_table(time_ns):
+        assumed = "days before are taken for regular weekdays, 09:15 to 15:30"
+        return [f"the calendar begins on {calendar.valid_from}: {assumed}"]
+    left = calendar.days_left(time_ns)
+    if left < 0:
+        return [f"the calendar ended on {calendar.valid_until}, no row after it may trade: {UPDATE}"]
+    if left < ENDS_SOON_DAYS:
+        return [f"the calendar ends on {calendar.valid_until}, in {left} days: {UPDATE}"]
+    return []
+
+
+def market_of(
+    settings: Settings,
+    starting_cash: Money,
+    orders: Iterable[Order] = (),
+    fills: Sequence[Fill] = (),
+    *,
+    broker: str = "paper",
+    intraday: Intraday | None = None,
+    adopted: int = 0,
+) -> Market:
+    """A simulated market with the paper broker's slippage and charges, and an account that opened with
+    `starting_cash`. `orders` already rest there, `fills` were made there, oldest first. Where `intraday` says
+    so, `broker` squares off itself; it has made `adopted` orders of its own before.
+    """
     paper = settings.paper_trading
-    return MarketSimulator(
-        paper.slippage_percent, flat(paper.commission_percent), orders=orders, trades_made=trades_made
+    squares = intraday is not None and intraday.closes(broker)
+    orders = list(orders)
+    if paper.charges == "zerodha":
+        _look_at_rates("the store", _traded_still(orders, fills))
+    charges = charges_of(settings, fills)
+    account = Account(starting_cash, margins_of(settings), fills)
+    market = MarketSimulator(
+        paper.slippage_percent,
+        with_fee(charges) if squares else charges,
+        depth=paper.fills == "depth",
+        account=account,
+        orders=orders,
+        fills=fills,
+    )
+    if intraday is None or not squares:
+        return market
+    return SquaringMarket(market, account, intraday, broker, made=adopted)
+
+
+def charges_of(settings: Settings, fills: Iterable[Fill] = ()) -> Charges:
+    """What a fill costs an account that made `fills` before."""
+    paper = settings.paper_trading
+    return ZerodhaCharges(tariff(), fills) if paper.charges == "zerodha" else flat(paper.commission_percent)
+
+
+def reserve_of(settings: Settings) -> Reserve:
+    """What an entry may cost beside its value at the reference price: slippage and charges."""
+    charges, slippage = charges_of(settings), settings.paper_trading.slippage_percent
+
+    def reserve(order: Order) -> Money:
+        price, quantity = order.reference_price, order.pending_quantity
+        if order.transaction_type is TransactionType.BUY and order.price is None:
+            price = up_to_tick(price + percent_of(slippage, price), order.instrument.tick_size)
+        return (price - order.reference_price) * quantity + charges(order, price, quantity, order.created_ns)
+
+    return reserve
+
+
+def margins_of(settings: Settings) -> Margins:
+    return declared_margins() if settings.paper_trading.margins == "declared" else FULL
+
+
+def old_rates(settings: Settings, fills: Iterable[Fill]) -> list[str]:
+    """A sentence for each segment that was charged at rates of a later time, for want of its own."""
+    if settings.paper_trading.charges != "zerodha":
+        return []
+    early: dict[tuple[str, str], date] = {}
+    for fill in fills:
+        exchange, segment = fill.instrument.exchange, segment_of(fill.instrument)
+        since = tariff().known_from(exchange, segment, fill.product, fill.transaction_type)
+        if to_ist(fill.traded_ns).date() < since:
+            early[exchange, segment] = max(since, early.get((exchange, segment), since))
+    return [
+        f"{exchange} {segment}: not all charges before {since} are known; the oldest known were taken"
+        for (exchange, segment), since in early.items()
+    ]
+
+
+def intraday_of(settings: Settings, sessions: Sessions) -> Intraday:
+    """When MIS positions end. Zerodha closes what is left itself, the paper broker where it is told to."""
+    own = settings.square_off
+    squaring = ("zerodha", "paper") if settings.paper_trading.rms_square_off else ("zerodha",)
+    return Intraday(
+        sessions,
+        squaring,
+        minutes_before=own.minutes_before if own.enabled else 0,
+        entries_stop_minutes=own.entries_stop_minutes,
     )
 
 
@@ -79,7 +207,10 @@ def check_strategies(loaded: Loaded) -> None:
 def _construct(settings: StrategySettings, loaded: Loaded, book: InstrumentBook) -> Strategy:
     where = f"strategies[{settings.id}] in {loaded.origins.get('strategies', 'the configuration')}"
     kind = _strategy_class(settings.class_, where, loaded.folder)
-    tokens = [book.by_key(key).instrument_token for key in settings.instruments]
+    instruments = [book.by_key(key) for key in settings.instruments]
+    tokens = [instrument.instrument_token for instrument in instruments]
+    if loaded.settings.paper_trading.charges == "zerodha":
+        _look_at_rates(f"{where}: instruments", instruments)
     try:
         return kind(settings.id, tokens, settings.brokers, settings.params)
     except msgspec.ValidationError as error:
@@ -88,6 +219,26 @@ def _construct(settings: StrategySettings, loaded: Loaded, book: InstrumentBook)
         raise CannotStart(f"{where}: {named}: {problem}; see {settings.class_}") from error
     except Exception as error:
         raise CannotStart(f"{where}: {settings.class_} cannot be made: {error}") from error
+
+
+def _traded_still(orders: Iterable[Order], fills: Iterable[Fill]) -> list[Instrument]:
+    """What rests or is held: it may cost something yet."""
+    held: dict[tuple[str, str, int], int] = {}
+    traded: dict[int, Instrument] = {}
+    for fill in fills:
+        traded[fill.instrument.instrument_token] = fill.instrument
+        key = fill.strategy_id, fill.product, fill.instrument.instrument_token
+        held[key] = held.get(key, 0) + fill.signed_quantity
+    return [order.instrument for order in orders] + [traded[key[-1]] for key, left in held.items() if left]
+
+
+def _look_at_rates(where: str, instruments: Iterable[Instrument]) -> None:
+    for each in instruments:
+        if not tariff().knows(each.exchange, segment_of(each)):
+            raise CannotStart(
+                f"{where}: {each.key}: there are no charges for {segment_of(each)} on "
+                f'{each.exchange}; drop it, or set paper_trading.charges to "flat"'
+            )
 
 
 def load_strategy(name: str, folder: Path) -> type[Strategy]:

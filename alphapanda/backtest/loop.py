@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from alphapanda.core.market import MarketSimulator
+from alphapanda.core.market import Market
 from alphapanda.events import (
     CancelOrder,
     PlaceOrder,
@@ -29,7 +29,7 @@ SECOND = 1_000_000_000
 class Backtest:
     """`markets` is the simulated market of each broker; `tap` sees every event."""
 
-    def __init__(self, cores: Cores, markets: Mapping[str, MarketSimulator], tap: Tap) -> None:
+    def __init__(self, cores: Cores, markets: Mapping[str, Market], tap: Tap) -> None:
         self._cores = cores
         self._markets = markets
         self._tap = tap
@@ -99,10 +99,10 @@ class Backtest:
             for take in self._routes.get(type(event), ()):
                 queue.extend(take(event))
 
-    def _place(self, event: PlaceOrder) -> list[Report]:
+    def _place(self, event: PlaceOrder) -> list[object]:
         order = event.order
         sent = Report(order_id=order.order_id, kind=ReportKind.SENT, time_ns=order.created_ns)
         return [sent, *self._markets[order.broker].on(event)]
 
-    def _cancel(self, event: CancelOrder) -> list[Report]:
+    def _cancel(self, event: CancelOrder) -> Sequence[object]:
         return self._markets[event.order.broker].on(event)

@@ -23,8 +23,8 @@ from alphapanda.events import (
     TickBatch,
 )
 from alphapanda.pipeline import build_cores
-from alphapanda.plan import market_of, plan_of, unseen
-from alphapanda.rows import Row, for_people, order_row, signal_row, trade_row
+from alphapanda.plan import calendar_remarks, market_of, old_rates, plan_of, unseen
+from alphapanda.rows import Row, for_people, order_row, signal_rows, trade_row
 from alphapanda.times import to_ist
 from alphapanda.venues.contract import FiniteFeed
 from alphapanda.venues.instruments import InstrumentBook
@@ -125,7 +125,7 @@ class Result:
         self.ledger = ledger
         self.trades = [trade_row(booked.fill) for booked in ledger.booked]
         self.orders = [order_row(order) for order in ledger.orders.values()]
-        self.signals = [signal_row(verdict) for verdict in ledger.verdicts]
+        self.signals = signal_rows(ledger.verdicts)
         positions = portfolio.positions()
         self.positions = positions
         self.standings = {b.broker: Standing(b, positions) for b in portfolio.balances()}
@@ -164,14 +164,22 @@ def run_backtest(
     plan = plan_of(loaded, book, tag_seed="BT", calendar=calendar, only=only)
     cores = build_cores(plan)
     ledger = Ledger(sum(plan.starting_cash.values(), ZERO))
-    markets = {broker: market_of(loaded.settings) for broker in plan.products}
+    markets = {
+        broker: market_of(loaded.settings, plan.starting_cash[broker], broker=broker, intraday=plan.intraday)
+        for broker in plan.products
+    }
     line = Backtest(cores, markets, ledger.tap)
     started = perf_counter()
     walked = _walk(line, data, ledger, first=first, last=last, progress=progress)
     line.finish()
     result = Result(ledger, cores.portfolio)
     strategies = plan.strategies if walked.rows else ()
-    result.warnings = [*data.warnings(), *unseen(strategies, ledger.equity.seen())]
+    result.warnings = [
+        *(calendar_remarks(plan.calendar, walked.first_ns) if walked.rows else ()),
+        *data.warnings(),
+        *unseen(strategies, ledger.equity.seen()),
+        *old_rates(loaded.settings, (booked.fill for booked in ledger.booked)),
+    ]
     result.summary = _summary(result, walked, perf_counter() - started)
     return result
 

@@ -15,6 +15,7 @@ from alphapanda.cli import (
     close,
     demo,
     kill_switch,
+    risk,
     run,
     service,
     stages,
@@ -23,6 +24,7 @@ from alphapanda.cli import (
     strategies,
     why,
 )
+from alphapanda.cli import calendar as calendar_command
 from alphapanda.cli import config as config_command
 from alphapanda.cli.context import Context
 from alphapanda.cli.last_words import install, say_last, without_secrets
@@ -88,7 +90,9 @@ app.command("close")(close.close)
 app.command("close-all")(close.close_all)
 app.command("backtest")(backtest.backtest)
 app.add_typer(strategies.app, name="strategies")
+app.add_typer(risk.app, name="risk")
 app.add_typer(stages.app, name="stages")
+app.add_typer(calendar_command.app, name="calendar")
 app.add_typer(config_command.app, name="config")
 
 

@@ -102,7 +102,7 @@ def _print_table(loaded: "Loaded") -> None:
 def _lines(loaded: "Loaded") -> Iterator[tuple[str, str, str]]:
     """The rows of the table: as `loaded.rows()`, with each key of each strategy on a line of its own."""
     for name, value, origin in loaded.rows():
-        if name == "strategies" and value:
+        if name in ("strategies", "risk.overrides", "calendar.sessions") and value:
             for index, entry in enumerate(value):
                 for key, inner in entry.__rich_repr__():
                     yield f"{name}[{index}].{key}", _text(inner), origin

@@ -4,11 +4,13 @@
 `checks.py` what contradicts what, `writer.py` writes the commented config.toml.
 """
 
+from alphapanda.config.checks import scope_mistake
+from alphapanda.config.days import vouched_until
 from alphapanda.config.keys import KEYS, Key
 from alphapanda.config.loading import Loaded, load
 from alphapanda.config.masking import MASK, masked
 from alphapanda.config.mistakes import ConfigError, NoConfiguration
-from alphapanda.config.settings import Logging, Settings, StrategySettings, rules_of
+from alphapanda.config.settings import Logging, Settings, StrategySettings, limits_of
 from alphapanda.config.writer import EXAMPLE, render
 
 __all__ = [
@@ -22,8 +24,10 @@ __all__ = [
     "NoConfiguration",
     "Settings",
     "StrategySettings",
+    "limits_of",
     "load",
     "masked",
     "render",
-    "rules_of",
+    "scope_mistake",
+    "vouched_until",
 ]

@@ -10,10 +10,13 @@ from math import isfinite
 from operator import ge, gt, le, lt
 from typing import Any
 
+from alphapanda.config.days import calendar_mistakes
 from alphapanda.config.keys import KEYS, Key, value_of
 from alphapanda.config.layers import lookup
 from alphapanda.config.mistakes import wrong
 from alphapanda.config.settings import Settings, StrategySettings
+from alphapanda.core.limits import misplaced
+from alphapanda.events import Scope
 
 Mistakes = Iterator[tuple[str, str]]
 
@@ -44,10 +47,11 @@ def check_values(values: Mapping[str, Any], place_of: Callable[[str], str]) -> N
     """Before decoding: msgspec takes text and NaN for a decimal, and sets no bounds on one."""
     _raise_first(_not_finite(values, ""), place_of)
     _raise_first((found for key in KEYS.values() for found in _decimal(values, key)), place_of)
+    _raise_first(_overridden_decimals(values), place_of)
 
 
 def check_settings(settings: Settings, place_of: Callable[[str], str]) -> None:
-    for check in (_not_built, _active_brokers, _zerodha, _strategies, _feed):
+    for check in (_active_brokers, _zerodha, _strategies, _feed, _overrides, _calendar):
         _raise_first(check(settings), place_of)
 
 
@@ -67,28 +71,64 @@ def _not_finite(value: object, path: str) -> Mistakes:
         yield path, "must be a finite number; inf and nan do not work here"
 
 
-def _decimal(values: Mapping[str, Any], key: Key) -> Mistakes:
-    value = lookup(values, key.name)
+def _decimal(values: Mapping[str, Any], key: Key, prefix: str = "") -> Mistakes:
+    """`prefix` is where `values` stand, when that is not the top."""
+    name = key.name.removeprefix("risk.") if prefix else key.name
+    value = lookup(values, name)
     if key.type is not Decimal or value is None:
         return
     if isinstance(value, bool) or not isinstance(value, (int, float, Decimal)):
-        yield key.name, "expected a number, without quotes; correct it there"
+        yield prefix + name, "expected a number, without quotes; correct it there"
         return
-    for name, (holds, words) in _BOUNDS.items():
-        bound = key.note(name)
+    for bounded, (holds, words) in _BOUNDS.items():
+        bound = key.note(bounded)
         if bound is not None and not holds(value, bound):
-            yield key.name, f"{value} must be {words.format(bound)}; correct it there"
+            yield prefix + name, f"{value} must be {words.format(bound)}; correct it there"
 
 
-def _not_built(settings: Settings) -> Mistakes:
-    risk = settings.risk
-    for name in ("max_gross_exposure", "max_daily_loss", "max_drawdown_percent"):
-        if getattr(risk, name):
-            yield f"risk.{name}", "is not available yet; remove it or set it to 0"
-    if risk.overrides:
-        yield "risk.overrides", "is not available yet; remove it"
-    if settings.paper_trading.charges == "zerodha":
-        yield "paper_trading.charges", '"zerodha" is not available yet; use "flat"'
+def _overridden_decimals(values: Mapping[str, Any]) -> Mistakes:
+    overrides = lookup(values, "risk.overrides")
+    limits = [key for key in KEYS.values() if key.name.startswith("risk.")]
+    for index, override in enumerate(overrides if isinstance(overrides, (list, tuple)) else ()):
+        if isinstance(override, Mapping):  # anything else msgspec will name
+            for key in limits:
+                yield from _decimal(override, key, f"risk.overrides[{index}].")
+
+
+def _overrides(settings: Settings) -> Mistakes:
+    seen: dict[Scope, int] = {}
+    for index, override in enumerate(settings.risk.overrides):
+        key, scope = f"risk.overrides[{index}]", override.within
+        if scope == Scope():
+            yield f"{key}.scope", "names nothing; name a broker, a strategy or an instrument, or use [risk]"
+        if problem := scope_mistake(settings, scope):
+            yield f"{key}.scope.{problem[0]}", problem[1]
+        for name in override.limits:
+            if wrong_place := misplaced(name, scope):
+                yield f"{key}.{name}", wrong_place
+        if not override.limits:
+            yield key, "sets no limit; add one, such as max_order_value = 50000.0, or remove it"
+        if scope in seen:
+            yield f"{key}.scope", f"is that of risk.overrides[{seen[scope]}] too; make one of the two"
+        seen[scope] = index
+
+
+def scope_mistake(settings: Settings, scope: Scope) -> tuple[str, str] | None:
+    """(part of the scope, what is wrong with it), or None: a name that is misspelt would limit nothing."""
+    ids = [entry.id for entry in settings.strategies]
+    if scope.broker and scope.broker not in BROKERS:
+        return "broker", _unknown_broker(scope.broker)
+    if scope.strategy and scope.strategy not in ids:
+        return "strategy", f"{scope.strategy!r} is not a strategy; there are: {', '.join(ids) or 'none'}"
+    if scope.instrument:
+        return next(_instrument("instrument", scope.instrument), None)
+    return None
+
+
+def _calendar(settings: Settings) -> Mistakes:
+    yield from calendar_mistakes(settings.calendar)
+    for instrument in settings.calendar.no_derivatives:
+        yield from _instrument("calendar.no_derivatives", instrument)
 
 
 def _active_brokers(settings: Settings) -> Mistakes:

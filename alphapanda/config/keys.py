@@ -9,8 +9,9 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 from msgspec import Meta, Struct
 from msgspec.structs import fields
 
+from alphapanda.config.days import SessionSettings
 from alphapanda.config.masking import note
-from alphapanda.config.settings import Settings, StrategySettings
+from alphapanda.config.settings import ScopeSettings, Settings, StrategySettings
 
 
 class Key(Struct, frozen=True):
@@ -77,7 +78,12 @@ KEYS: dict[str, Key] = {key.name: key for key in _walk(Settings)}
 SECTIONS = frozenset(name.rsplit(".", depth)[0] for name in KEYS for depth in range(1, name.count(".") + 1))
 
 NAMES = frozenset(part for name in KEYS for part in name.split(".")) | {
-    field.encode_name for field in fields(StrategySettings)
+    "scope",
+    *(
+        field.encode_name
+        for section in (ScopeSettings, SessionSettings, StrategySettings)
+        for field in fields(section)
+    ),
 }
 """Every word that may stand left of `=` or in `[…]`, to guess what a misspelt one meant."""
 

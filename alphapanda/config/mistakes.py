@@ -22,6 +22,7 @@ _WORDS = {
     "`decimal`": "a number",
     "`float | str`": 'a number or "max"',
     "`bool`": "true or false",
+    "`date`": "a date such as 2027-01-26",
 }
 
 

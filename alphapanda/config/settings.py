@@ -1,28 +1,28 @@
 """Every key of config.toml: its type, its default, its range and one line on what it means.
 
 The line becomes the comment in config.toml. The limits of [risk] are the fields of the rules in
-`core.rules.RULES`: a new rule adds its keys here by being in that list.
+`core.rules.RULES`: a new rule adds its keys here by being in that list, and to [[risk.overrides]] as well.
 """
 
 from decimal import Decimal
 from typing import Annotated, Any, Literal, get_args
 
 import msgspec
-from msgspec import Meta, field
-from msgspec.structs import fields
+from msgspec import UNSET, Meta, UnsetType, field
 
+from alphapanda.config.days import CalendarSettings
 from alphapanda.config.masking import Secret, SecretUrl, SecretUrls, Section
-from alphapanda.core.rules import RULES, Rule
-from alphapanda.events import Money
+from alphapanda.core.limits import FIELDS, Limits
+from alphapanda.events import Money, Scope
 
 # msgspec sets no bounds on decimals and has no type for paths: `extra` says it, checks.py and loading.py act.
-NotNegative = Annotated[Money, Meta(extra={"ge": 0})]
 Share = Annotated[Money, Meta(extra={"ge": 0, "lt": 100})]
 Cash = Annotated[Money, Meta(extra={"gt": 0, "le": 10**12})]
 DaysMove = Annotated[Money, Meta(extra={"ge": 0, "le": 10})]
 Paths = Annotated[tuple[str, ...], Meta(extra={"path": True})]
 OnePath = Annotated[str, Meta(min_length=1, extra={"path": True})]
 Seconds = Annotated[float, Meta(gt=0)]
+Minutes = Annotated[int, Meta(ge=1, le=240)]
 Speed = Annotated[float, Meta(gt=0)] | Literal["max"]
 
 
@@ -64,9 +64,21 @@ class PaperTrading(Section, frozen=True):
         "0.1"
     )
     charges: Annotated[
-        Literal["flat", "zerodha"], says("flat (commission_percent) or zerodha (not available yet)")
+        Literal["flat", "zerodha"],
+        says("flat (commission_percent) or zerodha (brokerage, taxes and fees by dated rates)"),
     ] = "flat"
+    margins: Annotated[
+        Literal["full", "declared"],
+        says("cash an entry claims: full (its value) or declared (about what MIS and F&O need: an estimate)"),
+    ] = "full"
     starting_cash: Annotated[Cash, says("cash at the start, in rupees")] = Money("1000000.0")
+    fills: Annotated[
+        Literal["depth", "last_price"],
+        says("depth (trade with the order book where a tick has one) or last_price (with slippage, always)"),
+    ] = "depth"
+    rms_square_off: Annotated[
+        bool, says("close what is left of MIS at the broker's own time, for Rs 59 an order, as Zerodha does")
+    ] = False
 
 
 class Zerodha(Section, frozen=True):
@@ -107,27 +119,64 @@ def _decodable(annotation: Any) -> Any:
 
 _Limits: Any = msgspec.defstruct(
     "_Limits",
-    [(each.name, _decodable(each.type), each.default) for rule in RULES for each in fields(rule)],
+    [(name, _decodable(each.type), each.default) for name, each in FIELDS.items()],
     bases=(Section,),
     frozen=True,
     kw_only=True,
 )
 
 
+class ScopeSettings(Section, frozen=True):
+    broker: str = ""
+    strategy: str = ""
+    instrument: str = ""
+
+
+_ScopedLimits: Any = msgspec.defstruct(
+    "_ScopedLimits",
+    [(name, _decodable(each.type) | UnsetType, UNSET) for name, each in FIELDS.items()],
+    bases=(Section,),
+    frozen=True,
+    kw_only=True,
+)
+
+
+class Override(_ScopedLimits, kw_only=True):  # type: ignore[misc, call-arg]  # as Risk
+    """One [[risk.overrides]]: a scope, and those limits that it has of its own."""
+
+    scope: ScopeSettings
+
+    @property
+    def within(self) -> Scope:
+        return Scope(self.scope.broker, self.scope.strategy, self.scope.instrument)
+
+    @property
+    def limits(self) -> dict[str, Any]:
+        found = {name: getattr(self, name) for name in FIELDS}
+        return {name: value for name, value in found.items() if value is not UNSET}
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        scope = [(name, value) for name, value in self.scope.__rich_repr__() if value]
+        return [("scope", dict(scope)), *self.limits.items()]
+
+
 class Risk(_Limits, kw_only=True):  # type: ignore[misc, call-arg]  # its keys are known at run time only
-    max_gross_exposure: Annotated[
-        NotNegative, says("largest sum of all positions at one broker, in rupees (not available yet)")
-    ] = Money(0)
-    max_daily_loss: Annotated[NotNegative, says("largest loss of one day, in rupees (not available yet)")] = (
-        Money(0)
-    )
-    max_drawdown_percent: Annotated[
-        NotNegative, says("largest fall of equity from its top, in percent (not available yet)")
-    ] = Money(0)
     overrides: Annotated[
-        tuple[dict[str, Any], ...],
-        says("other limits for a broker, strategy or instrument (not available yet)"),
+        tuple[Override, ...],
+        says('also, of a scope: [{ scope = { strategy = "momentum_1" }, max_order_value = 50000.0 }]'),
     ] = ()
+
+
+class SquareOffSettings(Section, frozen=True):
+    enabled: Annotated[bool, says("close MIS positions before the broker does; resting orders go first")] = (
+        False
+    )
+    minutes_before: Annotated[
+        Minutes, says("minutes before the broker's own square-off, or the session's end if that comes first")
+    ] = 10
+    entries_stop_minutes: Annotated[
+        int, Meta(ge=0, le=240), says("minutes before our square-off from which MIS entries are refused")
+    ] = 5
 
 
 class StrategySettings(Section, frozen=True):
@@ -206,6 +255,10 @@ class Settings(Section, frozen=True):
     paper_trading: Annotated[PaperTrading, says("The paper broker: no real money.")] = PaperTrading()
     zerodha: Annotated[Zerodha, says("The zerodha broker (Kite Connect).")] = Zerodha()
     risk: Annotated[Risk, says("Limits that every order passes; 0 is off.")] = Risk()
+    square_off: Annotated[SquareOffSettings, says("The end of intraday positions.")] = SquareOffSettings()
+    calendar: Annotated[CalendarSettings, says("Days and hours beyond the table of the program.")] = (
+        CalendarSettings()
+    )
     strategies: Annotated[tuple[StrategySettings, ...], says("What trades: one [[strategies]] each.")] = ()
     storage: Annotated[Storage, says("What is kept.")] = Storage()
     redis: Annotated[Redis, says("Counters for other programs.")] = Redis()
@@ -215,10 +268,8 @@ class Settings(Section, frozen=True):
     alerts: Annotated[Alerts, says("Telling people.")] = Alerts()
 
 
-def rules_of(settings: Settings) -> tuple[Rule, ...]:
-    """Every rule with its limits from [risk], in the order of RULES."""
-    return tuple(_built(rule, settings.risk) for rule in RULES)
-
-
-def _built(rule: type[Rule], risk: Risk) -> Rule:
-    return rule(**{each.name: getattr(risk, each.name) for each in fields(rule)})
+def limits_of(settings: Settings) -> Limits:
+    """What [risk] and [[risk.overrides]] say."""
+    risk = settings.risk
+    everywhere = {name: getattr(risk, name) for name in FIELDS}
+    return Limits.of(everywhere, [(each.within, each.limits) for each in risk.overrides])

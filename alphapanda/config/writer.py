@@ -12,7 +12,7 @@ from msgspec import Struct
 from msgspec.structs import FieldInfo, fields
 
 from alphapanda.config.keys import description, is_section
-from alphapanda.config.masking import note
+from alphapanda.config.masking import Section, note
 from alphapanda.config.settings import Settings, StrategySettings
 
 EXAMPLE = Settings(
@@ -90,6 +90,8 @@ def _line(name: str, value: object) -> str:
 
 def _value(value: object) -> str:
     """tomli_w spreads arrays over many lines; here each value is one line."""
+    if isinstance(value, Section):
+        value = dict(value.__rich_repr__())
     if isinstance(value, Mapping):
         return f"{{ {', '.join(_line(name, inner) for name, inner in value.items())} }}" if value else "{}"
     if isinstance(value, (list, tuple)):

@@ -18,7 +18,7 @@ from loguru import logger
 
 from alphapanda.config import Loaded
 from alphapanda.errors import CannotStart, Fatal
-from alphapanda.events import Approved, Order, Refused, StrategyFailed
+from alphapanda.events import Approved, Order, Refused, StrategyFailed, StrategyQuarantined
 from alphapanda.live import control
 from alphapanda.live.counters import Counters
 from alphapanda.live.gate import Gate
@@ -252,6 +252,8 @@ class Daemon:
         if isinstance(event, StrategyFailed):
             told = "\n  ".join([event.error, *event.trace])
             trading.error("strategy {} raised and is quarantined: {}", event.strategy_id, told)
+        elif isinstance(event, StrategyQuarantined):
+            trading.error("strategy {} is quarantined: {}: {}", event.strategy_id, event.rule, event.why)
         elif isinstance(event, Approved):
             self._operator.hear(event)
         elif isinstance(event, Refused):

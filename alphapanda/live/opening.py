@@ -6,27 +6,48 @@ restored, one that was prepared or sent but never rested is not found, at once.
 
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import NamedTuple
 
 from loguru import logger
 from msgspec import Struct
 from msgspec.structs import replace
 
-from alphapanda.config import Loaded, Settings
+from alphapanda.config import Loaded, Settings, limits_of
+from alphapanda.core.calendar import Calendar
 from alphapanda.core.execution import TradingEngine
+from alphapanda.core.limits import said
+from alphapanda.core.market import RMS
+from alphapanda.core.risk import RiskManager
 from alphapanda.errors import CannotStart, DataError
-from alphapanda.events import Halt, Instrument, Order, OrderClosed, OrderStatus, Report, ReportKind, TickBatch
+from alphapanda.events import (
+    Halt,
+    Instrument,
+    LimitChanged,
+    MarketTick,
+    Order,
+    OrderClosed,
+    OrderStatus,
+    Report,
+    ReportKind,
+    TickBatch,
+)
+from alphapanda.live.limits import reset_words, sorted_out, within
 from alphapanda.live.options import Options
 from alphapanda.live.warm_up import furthest, warm_up
-from alphapanda.pipeline import Cores, Saved, build_cores
-from alphapanda.plan import market_of, plan_of
-from alphapanda.store import Recovered, Store
+from alphapanda.pipeline import Cores, Plan, Saved, build_cores
+from alphapanda.plan import calendar_remarks, market_of, plan_of
+from alphapanda.store import Store, offline
 from alphapanda.store.schema import SQLITE_VERSION, sqlite_is_fixed
+from alphapanda.times import to_ist
 from alphapanda.venues.contract import Broker, FiniteFeed
 from alphapanda.venues.instruments import InstrumentBook
 from alphapanda.venues.paper import PaperBroker
 from alphapanda.venues.replay import DataSet
 from alphapanda.venues.simulated import BUILT_IN, SimulatedSession, instrument_of
 
+audit = logger.bind(channel="audit")
 prices = logger.bind(channel="market_data")
 trading = logger.bind(channel="trading")
 
@@ -43,12 +64,17 @@ class Opened(Struct, frozen=True, kw_only=True):
     taken: int
     clock_ns: int
     halt: Halt | None
+    calendar: Calendar | None
 
     def ready_line(self) -> str:
         brokers = ", ".join(self.brokers)
         strategies = ", ".join(self.cores.strategy.hosted) or "none"
         sqlite = SQLITE_VERSION + ("" if sqlite_is_fixed() else " (has the WAL-reset fault)")
-        return f"brokers {brokers}; strategies {strategies}; from row {self.taken + 1}; SQLite {sqlite}"
+        known = self.calendar
+        days = f"calendar {known.valid_from} to {known.valid_until}" if known else "no calendar"
+        return (
+            f"brokers {brokers}; strategies {strategies}; from row {self.taken + 1}; {days}; SQLite {sqlite}"
+        )
 
 
 async def open_line(
@@ -70,24 +96,38 @@ async def open_line(
     _look_at_brokers(loaded)
     plan = plan_of(loaded, book, tag_seed=store.tag_seed, calendar=options.calendar)
     _look_at_products(recovered.saved, plan.products)
+    _look_at_limits(loaded.settings, recovered.saved)
     plan = replace(plan, starting_cash=store.open_accounts(dict(plan.starting_cash)))
     saved = _settled(recovered.saved, store)
-    cores = build_cores(plan, saved)
+    cores, brokers = build_cores(plan, saved), _brokers(loaded.settings, saved, plan)
     rows, taken = feed.batches(), furthest(feed, recovered.taken)
     if recovered.taken and not taken:
         prices.warning("other data was walked before; this data starts at row 1 and adds to the same book")
     if taken:
         prices.info("{} rows were taken before: shown to the strategies as warm-up", taken)
-        await warm_up(cores, feed, rows, recovered, taken, warming_up)
+        matching = [broker.on_taken for broker in brokers.values()]
+        await warm_up(cores, feed, rows, recovered, taken, warming_up, matching)
     return Opened(
         cores=cores,
-        brokers=_brokers(loaded, saved, recovered),
+        brokers=brokers,
         feed=feed,
-        rows=rows,
+        rows=_dated(rows, plan.calendar),
         taken=taken,
         clock_ns=furthest(feed, recovered.clock),
         halt=recovered.halt,
+        calendar=plan.calendar,
     )
+
+
+def _dated(rows: Generator[TickBatch], calendar: Calendar | None) -> Generator[TickBatch]:
+    """The rows; with the first it is said what the calendar does not know of its day."""
+    with closing(rows):
+        for batch in rows:
+            for remark in calendar_remarks(calendar, batch.time_ns):
+                prices.warning("{}", remark)
+            yield batch
+            break
+        yield from rows
 
 
 def _look_at_settings(loaded: Loaded) -> None:
@@ -123,6 +163,49 @@ def _look_at_products(saved: Saved, products: Mapping[str, str]) -> None:
                 f"zerodha.product is {products[broker]}, but {strategy_id} has {quantity} {symbol} "
                 f"at {broker} as {product}: set it back to {product} until that is closed"
             )
+
+
+def _look_at_limits(settings: Settings, saved: Saved) -> None:
+    """What was set at run time holds again, and is said: the file may have been changed since."""
+    kept, stale = sorted_out(settings, saved.limits)
+    for change in stale:
+        raise CannotStart(
+            f"{change.key} was set to {change.value}{within(change.scope)} at run time, which this version"
+            f" does not take; give it back to the configuration: alphapanda {reset_words(change)}"
+        )
+    configured = limits_of(settings)
+    for change in kept:
+        instead = said(configured.value(change.key, change.scope)) or "nothing"
+        audit.warning(
+            "limit {}{} is {}, set at run time (by {}: {}); the configuration says {}",
+            *(change.key, within(change.scope), change.value, change.by, change.reason, instead),
+        )
+
+
+class AtRest(NamedTuple):
+    """The risk stage of a stopped daemon. `stale` was set at run time, and this version does not take it."""
+
+    risk: RiskManager
+    stale: tuple[LimitChanged, ...]
+
+
+def at_rest(loaded: Loaded) -> AtRest:
+    """From the journal, at the last price and time it knows, and without the strategies' code."""
+    recovered = offline.recovered(Path(loaded.settings.storage.path))
+    saved = recovered.saved
+    kept, stale = sorted_out(loaded.settings, saved.limits)
+    without = replace(loaded, settings=replace(loaded.settings, strategies=()))
+    book = InstrumentBook(order.instrument for order in saved.orders)
+    plan = plan_of(without, book, tag_seed="", calendar=False)
+    plan = replace(plan, starting_cash={**plan.starting_cash, **recovered.starting_cash})
+    cores = build_cores(plan, replace(saved, limits=kept))
+    now_ns = max([*recovered.clock.values(), *(order.updated_ns for order in saved.orders)], default=0)
+    marks = [
+        MarketTick(instrument_token=token, timestamp=to_ist(now_ns), last_price=float(price))
+        for token, price in saved.marks.items()
+    ]
+    cores.risk.on(TickBatch(time_ns=now_ns, ticks=tuple(marks)))
+    return AtRest(cores.risk, stale)
 
 
 def _open_feed(loaded: Loaded, book: InstrumentBook) -> FiniteFeed:
@@ -174,11 +257,18 @@ def _settled(saved: Saved, store: Store) -> Saved:
     return replace(saved, orders=tuple(engine.order(order.order_id) for order in saved.orders))
 
 
-def _brokers(loaded: Loaded, saved: Saved, recovered: Recovered) -> dict[str, Broker]:
-    resting = _resting(saved.orders, PaperBroker.name)
-    brokers: dict[str, Broker] = {}
-    for name in loaded.settings.active_brokers:
-        market = market_of(loaded.settings, resting, recovered.trades_made(name))
+def _brokers(settings: Settings, saved: Saved, plan: Plan) -> dict[str, PaperBroker]:
+    brokers: dict[str, PaperBroker] = {}
+    for name in settings.active_brokers:
+        market = market_of(
+            settings,
+            plan.starting_cash[name],
+            _resting(saved.orders, name),
+            [fill for fill in saved.fills if fill.broker == name],
+            broker=name,
+            intraday=plan.intraday,
+            adopted=sum(1 for order in saved.orders if order.broker == name and order.by == RMS),
+        )
         brokers[name] = PaperBroker(market)
     return brokers
 

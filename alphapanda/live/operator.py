@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from loguru import logger
 
+from alphapanda.config import Loaded
 from alphapanda.core.hosted import RUNNING
 from alphapanda.events import (
     Approved,
@@ -25,6 +26,7 @@ from alphapanda.events import (
     TransactionType,
     Verdict,
 )
+from alphapanda.live import limits
 from alphapanda.live.line import Gauge, Line
 from alphapanda.live.opening import Opened
 from alphapanda.live.stages import Turns
@@ -41,6 +43,7 @@ LONGEST_NAME = 64
 class Trading(Protocol):
     """The daemon, as far as its operator sees it. `opened` and `turns` are None until it is ready."""
 
+    loaded: Loaded
     line: Line
     switch: KillSwitch
     helpers: dict[str, Gauge]
@@ -71,6 +74,10 @@ class Operator:
             "cancel_all": self._cancel_all,
             "close": self._close,
             "stage_restart": self._restart_stage,
+            "risk_show": self._risk_show,
+            "risk_set": self._change_limit,
+            "risk_reset": self._change_limit,
+            "risk_dry_run": self._change_limit,
         }
 
     async def answer(self, request: Request) -> Any:
@@ -82,7 +89,7 @@ class Operator:
     def hear(self, event: Approved | Refused) -> None:
         """Verdicts on what the operator asked for are part of the answer."""
         signal = event.signal
-        if signal.by:
+        if signal.of_operator:
             self._verdicts.append(event)
 
     async def _status(self, _: Request) -> dict[str, Any]:
@@ -188,6 +195,32 @@ class Operator:
         restarts = gauge.restarts + (gauge.state == "running")
         gauge.restart()
         return {"stage": name, "restarts": restarts}
+
+    async def _risk_show(self, _: Request) -> dict[str, Any]:
+        opened, _turns = self._ready()
+        return {"limits": limits.shown(self._daemon.loaded, opened.cores.risk)}
+
+    async def _change_limit(self, request: Request) -> dict[str, Any]:
+        """Between two turns: every order is judged by the old limits or by the new, none by both."""
+        loaded, dry_run = self._daemon.loaded, request["command"] == "risk_dry_run"
+        asked = {**request, "value": None} if request["command"] == "risk_reset" else request
+        async with self._between_turns() as (opened, _):
+            risk = opened.cores.risk
+            change = limits.wanted(
+                risk.limits, loaded.settings, asked, by=_who(request), reason=_reason(request)
+            )
+            answer = limits.told(loaded, risk, change, dry_run=dry_run)
+            if dry_run or change.event is None:
+                return answer
+            if change.looser and request.get("loosen") is not True:
+                raise ValueError(f"that loosens {change.key}; it must be asked for: --yes")
+            audit.warning(
+                "limit {}{} was {}, is {} (by {}: {})",
+                *(change.key, limits.within(change.scope), change.old or "not set", change.new or "not set"),
+                *(change.event.by, change.event.reason),
+            )
+            await self._carry([change.event])
+            return answer
 
 
 def _who(request: Request) -> str:

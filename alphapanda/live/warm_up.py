@@ -5,17 +5,18 @@ hears of the refusals, orders and fills that the journal has of a row where it h
 answers is dropped.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 
 import anyio
 import anyio.lowlevel
 from loguru import logger
 
 from alphapanda.core.runner import StrategyRunner
-from alphapanda.events import TickBatch
+from alphapanda.events import OrderFilled, TickBatch
 from alphapanda.pipeline import Cores
 from alphapanda.store import Recovered
-from alphapanda.store.recovery import Fates
+from alphapanda.store.recovery import Fates, OfMarket
 from alphapanda.times import to_ist
 from alphapanda.venues.contract import FiniteFeed
 
@@ -38,11 +39,14 @@ async def warm_up(
     recovered: Recovered,
     taken: int,
     shown: Callable[[], None],
+    matching: Sequence[Callable[[TickBatch], None]] = (),
 ) -> None:
-    """Rows up to `taken`: prices for all cores, windows for strategies. `shown` is called now and then."""
+    """Rows up to `taken`: prices for all cores, windows for strategies, days for the orders that rest
+    (`matching`). `shown` is called now and then.
+    """
     blind = _blind(cores.strategy, feed, recovered, taken)
     fates = [of_feed for identity, of_feed in recovered.fates.items() if feed.continues(identity)]
-    cores.strategy.begin_warm_up(_held_before(cores.strategy, fates))
+    cores.strategy.begin_warm_up(_held_before(cores.strategy, fates, recovered.unmarked))
     second = 0
 
     def time_passes(time_ns: int, row: int) -> None:
@@ -53,9 +57,11 @@ async def warm_up(
 
     for batch in rows:
         time_passes(batch.time_ns, batch.row)
-        _remind_of_fills(cores.strategy, fates, batch, blind)
+        _remind_of_market(cores.strategy, fates, batch, blind)
+        for see in matching:
+            see(batch)
         cores.risk.on(batch)
-        cores.portfolio.on(batch)
+        cores.portfolio.warm_up(batch)
         cores.strategy.warm_up(batch, blind)
         for of_feed in fates:
             for fate in of_feed.after.get(batch.row, ()):
@@ -69,6 +75,8 @@ async def warm_up(
         return
     # The timer of the next row may have run, and that row not yet.
     time_passes(furthest(feed, recovered.clock), taken + 1)
+    for fate in recovered.unmarked:
+        cores.strategy.remind(fate, taken + 1, blind)
     prices.info("going on after row {} of {}", batch.row, to_ist(batch.time_ns).isoformat())
 
 
@@ -81,25 +89,27 @@ def _blind(runner: StrategyRunner, feed: FiniteFeed, recovered: Recovered, taken
     }
 
 
-def _held_before(runner: StrategyRunner, fates: Sequence[Fates]) -> dict[str, dict[int, int]]:
+def _held_before(
+    runner: StrategyRunner, fates: Sequence[Fates], unmarked: Iterable[OfMarket]
+) -> dict[str, dict[int, int]]:
     """Strategy id -> token -> what it held before the fills that it will be reminded of."""
     held = {strategy_id: dict(hosted.positions) for strategy_id, hosted in runner.hosted.items()}
-    for of_feed in fates:
-        for (_, token), fills in of_feed.fills.items():
-            for filled in fills:
-                hosted = runner.hosted.get(filled.order.strategy_id)
-                if hosted is not None and hosted.sees(filled.order.broker):
-                    mine = held[filled.order.strategy_id]
-                    mine[token] = mine.get(token, 0) - filled.fill.signed_quantity
+    told = chain(unmarked, *(met for of_feed in fates for met in of_feed.before.values()))
+    for fate in told:
+        hosted = runner.hosted.get(fate.order.strategy_id)
+        if isinstance(fate, OrderFilled) and hosted is not None and hosted.sees(fate.order.broker):
+            mine, fill = held[fate.order.strategy_id], fate.fill
+            token = fill.instrument.instrument_token
+            mine[token] = mine.get(token, 0) - fill.signed_quantity
     return {strategy_id: {token: q for token, q in mine.items() if q} for strategy_id, mine in held.items()}
 
 
-def _remind_of_fills(
+def _remind_of_market(
     runner: StrategyRunner, fates: Sequence[Fates], batch: TickBatch, blind: Mapping[str, int]
 ) -> None:
     for of_feed in fates:
-        for tick in batch.ticks if of_feed.fills else ():
-            waiting = of_feed.fills.get((batch.time_ns, tick.instrument_token), [])
-            for filled in [each for each in waiting if each.order.row < batch.row]:
-                waiting.remove(filled)
-                runner.remind(filled, batch.row, blind)
+        for token in (0, *(tick.instrument_token for tick in batch.ticks)) if of_feed.before else ():
+            waiting = of_feed.before.get((batch.time_ns, token), [])
+            for fate in [each for each in waiting if each.order.row < batch.row]:
+                waiting.remove(fate)
+                runner.remind(fate, batch.row, blind)
