@@ -8,20 +8,27 @@ import pytest
 from builders import INFY, TCS, TEN_NS, batch, fill, order, report, signal, tick
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from alphapanda import events
 from alphapanda.backtest.loop import Backtest
 from alphapanda.core import execution, portfolio, risk, runner
 from alphapanda.core.charges import flat
+from alphapanda.core.limits import FIELDS, Limits
 from alphapanda.core.market import MarketSimulator
 from alphapanda.core.rules import RULES, DuplicateSignal, MaximumPositionQuantity
 from alphapanda.events import (
     Approved,
     Booked,
     CancelOrder,
+    CancelResting,
     ClosePosition,
+    DayRolled,
     Halt,
+    LimitChanged,
+    Marked,
     Money,
+    OrderAdopted,
     OrderClosed,
     OrderFilled,
     OrderOpened,
@@ -33,14 +40,17 @@ from alphapanda.events import (
     ReportKind,
     Resume,
     RowTaken,
+    Scope,
     Snapshot,
     StrategyFailed,
     StrategyPaused,
+    StrategyQuarantined,
     StrategyResumed,
     TickBatch,
     Timer,
     TradingSignal,
     TransactionType,
+    Valued,
     Verdict,
     Voided,
 )
@@ -52,7 +62,7 @@ from strategies.momentum import MomentumStrategy
 
 S = OrderStatus
 PERFORMED_AT_ONCE = {PlaceOrder, CancelOrder}
-ENDS_IN_THE_JOURNAL = {Booked, StrategyFailed}
+ENDS_IN_THE_JOURNAL = {Booked, DayRolled, Marked, StrategyFailed, Valued}
 FROM_OUTSIDE = {
     TickBatch,
     Timer,
@@ -63,6 +73,8 @@ FROM_OUTSIDE = {
     ClosePosition,
     StrategyPaused,
     StrategyResumed,
+    LimitChanged,
+    OrderAdopted,
 }
 
 
@@ -119,6 +131,18 @@ EXAMPLES = {
         ),
         StrategyPaused("momentum_1", "operator", TEN_NS),
         StrategyResumed("momentum_1", "operator", TEN_NS),
+        StrategyQuarantined("momentum_1", "a_rule", "too often", TEN_NS),
+        LimitChanged(
+            key="max_order_value",
+            value="100",
+            old="200",
+            scope=Scope(),
+            by="operator",
+            reason="test",
+            time_ns=TEN_NS,
+        ),
+        CancelResting(order(), "test"),
+        OrderAdopted(order()),
     )
 }
 """One event of each type that the flow table names."""
@@ -175,7 +199,8 @@ def test_the_kill_switch_reaches_every_stage_that_decides():
 @pytest.mark.parametrize("stage", list(Stage)[1:])
 def test_a_core_takes_each_event_that_the_table_sends_it_and_no_other(stage, kind):
     event = EXAMPLES[kind]
-    core = stages(build_cores(plan(), Saved(orders=[order()])))[stage]
+    limits = Limits.of({name: field.default for name, field in FIELDS.items()})
+    core = stages(build_cores(replace(plan(), limits=limits), Saved(orders=[order()])))[stage]
     if stage in targets(kind):
         assert isinstance(core.on(event), list)
     else:
@@ -199,7 +224,6 @@ def test_a_first_start_knows_nothing_and_trades():
 def test_a_start_under_the_kill_switch_halts_every_core():
     cores = build_cores(plan(), Saved(halted=True))
     assert cores.risk.halted
-    assert cores.execution.halted
     for price in (100.0, 100.0, 110.0):
         assert cores.strategy.on(batch(tick(price))) == []
 
@@ -243,7 +267,7 @@ def test_an_order_of_a_strategy_that_is_gone_is_still_managed():
     cores = build_cores(plan(), Saved(orders=[gone]))
     (filled,) = cores.execution.on(report(ReportKind.FILL, quantity=10))
     assert cores.strategy.on(filled) == []
-    booked, _ = cores.portfolio.on(filled)
+    *_, booked, _, _ = cores.portfolio.on(filled)
     assert booked.position.strategy_id == "gone"
 
 
@@ -283,7 +307,7 @@ class Session:
         if self.rows:
             asyncio.run(warm_up(cores, self, iter(self.rows), recovered, len(self.rows), lambda: None))
         resting = [one for one in recovered.saved.orders if not one.status.ended]
-        self.shell(cores, {"orders": resting, "trades_made": recovered.trades_made("paper")})
+        self.shell(cores, {"orders": resting, "fills": recovered.saved.fills})
 
     def outcome(self):
         core = self.cores.portfolio

@@ -36,6 +36,16 @@ from alphapanda.venues.simulated import SimulatedSession, instrument_of
 
 SYMBOLS = ("INFY", "RELIANCE", "SBIN", "TCS")
 OPENING = datetime(2024, 1, 31, 15, 20)  # ten minutes before the close, so that a calendar matters
+EARLIER = datetime(2024, 1, 31, 15, 12)
+"""A while before positions are squared off, with the keys of `ENDS`."""
+ENDS = (
+    {"square_off": {"enabled": True, "minutes_before": 5, "entries_stop_minutes": 1}},
+    {"paper_trading": {"rms_square_off": True}},
+    {
+        "square_off": {"enabled": True, "minutes_before": 2, "entries_stop_minutes": 0},
+        "paper_trading": {"rms_square_off": True},
+    },
+)
 REPEATABLE = settings(
     max_examples=60,
     derandomize=True,
@@ -74,10 +84,10 @@ class File(NamedTuple):
     rows: int
     seed: int
 
-    def write(self, folder: Path) -> None:
+    def write(self, folder: Path, opening: datetime) -> None:
         """A random walk with ties, gaps, rows out of order and rows that are there twice."""
         folder.mkdir(exist_ok=True)
-        chance, at, price = Random(self.seed), OPENING, 2000
+        chance, at, price = Random(self.seed), opening, 2000
         lines = ["timestamp,open,high,low,close,volume" if self.bars else "timestamp,ltp,volume"]
         for number in range(self.rows):
             at += timedelta(seconds=chance.choice(SECONDS) * (60 if self.bars else 1))
@@ -97,15 +107,18 @@ class World(NamedTuple):
     limits: dict[str, Any]
     starting_cash: float
     calendar: bool
+    end: dict[str, dict[str, Any]]
+    """What squares off intraday positions; nothing does where it is empty."""
 
     def lay_out(self, folder: Path) -> Loaded:
         for file in self.files:
-            file.write(folder / "prices")
+            file.write(folder / "prices", EARLIER if self.end else OPENING)
         config = running.write_config(
             folder,
             strategies=self.strategies,
             risk=self.limits,
-            paper_trading={"starting_cash": self.starting_cash},
+            paper_trading={"starting_cash": self.starting_cash} | self.end.get("paper_trading", {}),
+            square_off=self.end.get("square_off", {}),
         )
         return load(config, environ={}, cwd=folder)
 
@@ -118,7 +131,9 @@ def invented(chance: Random) -> World:
     ]
     limits = {key: chance.choice(values) for key, values in LIMITS.items() if chance.random() < 0.35}
     strategies = [momentum(chance, strategy_id) for strategy_id in ("momentum_1", "momentum_2")]
-    return World(files, strategies, limits, chance.choice(CASH), calendar=chance.random() < 0.4)
+    cash, calendar = chance.choice(CASH), chance.random() < 0.4
+    end = chance.choice(ENDS) if chance.random() < 0.4 else {}
+    return World(files, strategies, limits, cash, calendar=calendar or bool(end), end=end)
 
 
 def momentum(chance: Random, strategy_id: str) -> dict[str, Any]:
@@ -331,6 +346,74 @@ def test_the_loop_and_the_live_line_leave_the_same_rows_of_a_simulated_day(tmp_p
     assert {trade["strategy_id"] for trade in outcome.trades} == {f"strategy_{n}" for n in range(3)}
     refused = {signal["rule"] for signal in outcome.signals if signal["verdict"] == "refused"}
     assert {"max_open_positions", "max_orders_per_minute", "duplicate_window_s"} <= refused
+
+
+VARIOUS = """
+from alphapanda.core.strategy import Strategy
+from alphapanda.events import PositionEffect
+
+TERMS = [
+    {},
+    {"price": -3},
+    {"price": 1, "validity": "IOC"},
+    {"price": -3, "validity": "TTL", "validity_ttl": 2},
+    {"trigger_price": 2, "price": 4},
+    {"trigger_price": 2},
+]
+
+
+class Various(Strategy):
+    def prepare(self):
+        self.seen = 0
+        self.heard = 0
+
+    def on_order_update(self, order):
+        self.heard += order.status.ended
+
+    def on_fill(self, fill):
+        self.heard += fill.quantity
+
+    def on_market_data(self, tick):
+        self.seen += 1
+        if self.seen % 97:
+            return []
+        number = self.seen // 97 + self.heard
+        sign = 1 if number % 2 else -1
+        terms = dict(TERMS[number % len(TERMS)])
+        for name in {"price", "trigger_price"} & terms.keys():
+            terms[name] = round(tick.last_price + sign * terms[name] * 0.05, 2)
+        return [(self.buy if sign > 0 else self.sell)(tick, 30_000, **terms)]
+"""
+"""More than stands in a book, by orders of every kind; what it asks for depends on all that it hears."""
+
+
+def test_orders_of_every_kind_meet_the_same_books_in_both_shells_and_after_stops(tmp_path):
+    (tmp_path / "various.py").write_text(VARIOUS)
+    world = Simulated(seed=7, names=("NSE:ITC", "NSE:NOBODY"))
+    config = running.write_config(
+        tmp_path,
+        feed={"source": "simulated", "simulated": {"seed": world.seed, "instruments": list(world.names)}},
+        strategies=[
+            {
+                "id": "various",
+                "class": "various:Various",
+                "instruments": list(world.names),
+                "params": {},
+            }
+        ],
+        paper_trading={"starting_cash": 900_000_000.0},
+        risk={"max_order_quantity": 0, "max_position_quantity": 0, "max_order_value": 0.0},
+    )
+    loaded = load(config, environ={}, cwd=tmp_path)
+    for stop_after in (2_000, 5_000, 5_001, 12_000):
+        live(loaded, world, stop_after=stop_after)
+    live(loaded, world)
+    outcome = stored(loaded)
+    assert outcome == world.looped(loaded)
+    assert {order["order_type"] for order in outcome.orders} == {"MARKET", "LIMIT", "SL", "SL-M"}
+    assert {order["status"] for order in outcome.orders} == {"FILLED", "CANCELLED"}
+    assert {order["reason"][:3] for order in outcome.orders if order["reason"]} == {"IOC", "TTL"}
+    assert len(outcome.trades) > len(outcome.orders)
 
 
 def test_the_worlds_tried_above_trade_and_are_refused(tmp_path_factory):

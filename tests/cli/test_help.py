@@ -134,3 +134,10 @@ def test_ids_of_strategies_and_names_of_brokers_come_from_the_configuration(tmp_
 
 def test_without_a_configuration_nothing_is_offered_and_nothing_is_said(tmp_path):
     assert offered(tmp_path, "alphapanda orders --strategy d").split() == []
+
+
+def test_keys_of_limits_are_completed(tmp_path):
+    assert offered(tmp_path, "alphapanda risk set max_order_").split() == [
+        "max_order_quantity", "max_order_value"
+    ]  # fmt: skip
+    assert "overrides" not in offered(tmp_path, "alphapanda risk reset ")

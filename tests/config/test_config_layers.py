@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from alphapanda.config import KEYS, ConfigError, Loaded, Settings, layers, load, rules_of
+from alphapanda.config import KEYS, ConfigError, Loaded, Settings, layers, limits_of, load
 from alphapanda.core.rules import RULES, AvailableCash, MaximumOrderQuantity, StalePrice
 from alphapanda.errors import CannotStart
 
@@ -218,9 +218,11 @@ def test_a_file_that_begins_with_a_byte_order_mark_is_read(tmp_path):
 
 
 def test_every_rule_gets_its_own_limits_in_the_order_of_the_rules(tmp_path):
-    rules = rules_of(loaded(tmp_path, "[risk]\nmax_order_quantity = 7\nmax_price_age_s = 2.5").settings)
+    rules = limits_of(
+        loaded(tmp_path, "[risk]\nmax_order_quantity = 7\nmax_price_age_s = 2.5").settings
+    ).rules()
     assert tuple(type(rule) for rule in rules) == RULES
     assert MaximumOrderQuantity(7) in rules
     assert StalePrice(Decimal("2.5")) in rules
     assert AvailableCash() in rules
-    assert rules_of(Settings()) == tuple(rule() for rule in RULES)
+    assert limits_of(Settings()).rules() == tuple(rule() for rule in RULES)

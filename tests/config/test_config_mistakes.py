@@ -16,6 +16,11 @@ def strategy(**keys: str) -> str:
     return "[[strategies]]\n" + "".join(f"{name.strip('_')} = {value}\n" for name, value in values.items())
 
 
+def override(scope: str, **keys: object) -> str:
+    lines = "".join(f"{name} = {value}\n" for name, value in keys.items())
+    return f"[[risk.overrides]]\nscope = {scope}\n{lines}"
+
+
 def line_of(folder: Path, text: str, **asked) -> str:
     path = folder / "config.toml"
     path.write_text(text, encoding="utf-8")
@@ -58,23 +63,88 @@ MISTAKES = {
     "no path": ("[storage]\npath = ''", "storage.path", "length >= 1"),
     "no cash": ("[paper_trading]\nstarting_cash = 0", "paper_trading.starting_cash", "more than 0"),
     "charges": (
-        "[paper_trading]\ncharges = 'zerodha'",
+        "[paper_trading]\ncharges = 'free'",
         "paper_trading.charges",
-        "not available yet",
-        'use "flat"',
+        "'free' is not one of flat, zerodha",
     ),
-    "exposure": (
-        "[risk]\nmax_gross_exposure = 5",
-        "risk.max_gross_exposure",
-        "is not available yet; remove it or set it to 0",
+    "margins": (
+        "[paper_trading]\nmargins = 'span'",
+        "paper_trading.margins",
+        "'span' is not one of",
     ),
-    "daily loss": ("[risk]\nmax_daily_loss = 0.1", "risk.max_daily_loss", "is not available yet"),
-    "drawdown": ("[risk]\nmax_drawdown_percent = 5", "risk.max_drawdown_percent", "is not available yet"),
-    "overrides": (
-        "[[risk.overrides]]\nscope = {broker = 'paper'}",
-        "risk.overrides",
-        "is not available yet; remove it",
+    "override without a scope": (
+        "[[risk.overrides]]\nmax_order_value = 1",
+        "risk.overrides[0].scope",
+        "is missing; add scope",
     ),
+    "override of everything": (
+        override("{}", max_order_value=1),
+        "risk.overrides[0].scope",
+        "names nothing; name a broker, a strategy or an instrument, or use [risk]",
+    ),
+    "override without a limit": (
+        override("{broker = 'paper'}"),
+        "risk.overrides[0]",
+        "sets no limit; add one",
+    ),
+    "override of a key": (
+        override("{broker = 'paper'}", max_ordre_value=1),
+        "risk.overrides[0].max_ordre_value",
+        "unknown key; did you mean max_order_value?",
+    ),
+    "override's part of a scope": (
+        override("{brokre = 'paper'}", max_order_value=1),
+        "risk.overrides[0].scope.brokre",
+        "unknown key; did you mean broker?",
+    ),
+    "override's type": (
+        override("{broker = 'paper'}", max_order_quantity=1.5),
+        "risk.overrides[0].max_order_quantity",
+        "a whole number",
+    ),
+    "override's money": (
+        override("{broker = 'paper'}", max_order_value="'5'"),
+        "risk.overrides[0].max_order_value",
+        "without quotes",
+    ),
+    "override below 0": (
+        override("{broker = 'paper'}", max_order_value=-1),
+        "risk.overrides[0].max_order_value",
+        "0 or more",
+    ),
+    "override that is infinite": (
+        override("{broker = 'paper'}", max_order_value="inf"),
+        "risk.overrides[0].max_order_value",
+        "finite",
+    ),
+    "override of an unknown broker": (
+        override("{broker = 'upstox'}", max_order_value=1),
+        "risk.overrides[0].scope.broker",
+        "'upstox' is not a broker; use paper or zerodha",
+    ),
+    "override of an unknown strategy": (
+        strategy() + override("{strategy = 'two'}", max_order_value=1),
+        "risk.overrides[0].scope.strategy",
+        "'two' is not a strategy; there are: one",
+    ),
+    "override of an instrument": (
+        override("{instrument = 'INFY'}", max_order_value=1),
+        "risk.overrides[0].scope.instrument",
+        '"EXCHANGE:SYMBOL"',
+    ),
+    "override that cannot be by instrument": (
+        override("{instrument = 'NSE:INFY'}", max_daily_loss=1),
+        "risk.overrides[0].max_daily_loss",
+        "is not known by instrument; leave the instrument out",
+    ),
+    "override twice": (
+        override("{broker = 'paper'}", max_order_value=1)
+        + override("{broker = 'paper'}", max_open_positions=1),
+        "risk.overrides[1].scope",
+        "is that of risk.overrides[0] too",
+    ),
+    "overrides": ("[risk]\noverrides = 3", "risk.overrides", "expected a list"),
+    "override": ("[risk]\noverrides = [3]", "risk.overrides[0]", "expected a table"),
     "no broker": ("active_brokers = []", "active_brokers", "name at least one broker"),
     "broker twice": ("active_brokers = ['paper', 'paper']", "active_brokers", "names paper twice"),
     "unknown broker": ("active_brokers = ['upstox']", "active_brokers", "'upstox' is not a broker"),
@@ -270,6 +340,8 @@ def test_invented_prices_may_reach_the_exchange_on_this_machine(tmp_path, api, w
         strategy(class_="'a.b_1:C'", id="'A-b_9'"),
         "[feed]\nsource = 'replay'",
         "[risk]\nmax_gross_exposure = 0\noverrides = []",
+        override("{broker = 'zerodha'}", max_order_value=0),
+        strategy() + override("{strategy = 'one'}", allowed_instruments="['NSE:INFY']", max_daily_loss=1),
         "[zerodha]\nmarket_protection = 2.5\napi_root = 'https://api.kite.trade'",
     ],
 )

@@ -28,6 +28,15 @@ PARAMS = st.dictionaries(TEXT, MONEY | TEXT | st.booleans() | st.lists(COUNT, ma
 STRATEGY = st.fixed_dictionaries(
     {"id": ID}, optional={"instruments": INSTRUMENTS, "enabled": st.booleans(), "params": PARAMS}
 )
+SCOPE = st.fixed_dictionaries(
+    {"broker": st.sampled_from(["paper", "zerodha"])},
+    optional={"instrument": st.from_regex(r"NSE:[A-Z0-9&-]{1,9}", fullmatch=True)},
+)
+OVERRIDES = st.lists(
+    st.fixed_dictionaries({"scope": SCOPE, "max_order_value": MONEY}, optional={"max_order_quantity": COUNT}),
+    max_size=2,
+    unique_by=lambda entry: str(entry["scope"]),
+)
 VALID = st.fixed_dictionaries(
     {},
     optional={
@@ -45,7 +54,13 @@ VALID = st.fixed_dictionaries(
             },
         ),
         "risk": st.fixed_dictionaries(
-            {}, optional={"max_order_quantity": COUNT, "max_order_value": MONEY, "max_position_value": MONEY}
+            {},
+            optional={
+                "max_order_quantity": COUNT,
+                "max_order_value": MONEY,
+                "max_position_value": MONEY,
+                "overrides": OVERRIDES,
+            },
         ),
         "strategies": st.lists(STRATEGY, max_size=3, unique_by=lambda entry: entry["id"]),
         "monitoring": st.fixed_dictionaries({"health_check_interval": st.floats(0.001, 1e9)}),
@@ -163,7 +178,18 @@ def damaged(draw: st.DrawFn) -> str:
         at = draw(st.integers(0, len(lines) - 1))
         new = draw(
             st.sampled_from(
-                ["", "[risk]", "[[risk]]", "[a.b]", "x = 1", "feed = 1", "[[strategies]]", '"""', "'"]
+                [
+                    "",
+                    "[risk]",
+                    "[[risk]]",
+                    "[[risk.overrides]]",
+                    "[a.b]",
+                    "x = 1",
+                    "feed = 1",
+                    "[[strategies]]",
+                    '"""',
+                    "'",
+                ]
             )
             | st.text(max_size=20).filter(lambda line: line.isprintable())
         )

@@ -30,8 +30,16 @@ MISTAKES = {
     "not a number": ("[risk]\nmax_order_value = nan", "risk.max_order_value"),
     "unknown feed": ("[feed]\nsource = 'nse'", "feed.source", "simulated, replay, zerodha"),
     "speed": ("[feed.replay]\nspeed = 'fast'", "feed.replay.speed"),
-    "limit not built yet": ("[risk]\nmax_daily_loss = 1000.0", "risk.max_daily_loss", "not available yet"),
-    "overrides not built yet": ("[[risk.overrides]]\nscope = {broker = 'paper'}", "risk.overrides"),
+    "override of an unknown broker": (
+        "[[risk.overrides]]\nscope = {broker = 'upstox'}\nmax_order_value = 1.0",
+        "risk.overrides[0].scope.broker",
+        "'upstox' is not a broker",
+    ),
+    "unknown key of an override": (
+        "[[risk.overrides]]\nscope = {broker = 'paper'}\nmax_ordre_value = 1.0",
+        "risk.overrides[0].max_ordre_value",
+        "did you mean max_order_value?",
+    ),
     "charges not built yet": ("[paper_trading]\ncharges = 'zerodha'", "paper_trading.charges"),
     "no broker": ("active_brokers = []", "active_brokers"),
     "unknown broker": ("active_brokers = ['upstox']", "active_brokers", "'upstox'"),

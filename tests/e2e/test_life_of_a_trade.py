@@ -9,15 +9,16 @@ from running import answer, run, select, strategy, write_config, write_ticks
 KEYS = {
     "orders": "order_id tag broker broker_order_id strategy_id instrument_token tradingsymbol exchange "
     "transaction_type order_type product quantity filled_quantity price average_price status reason "
-    "created_at updated_at",
+    "created_at updated_at trigger_price validity",
     "trades": "trade_id order_id broker strategy_id tradingsymbol transaction_type quantity price charges "
     "traded_at",
     "positions": "broker strategy_id tradingsymbol exchange product quantity average_price last_price "
-    "realized_pnl unrealized_pnl",
-    "portfolio": "starting_cash cash equity realized_pnl unrealized_pnl charges",
+    "realized_pnl unrealized_pnl overnight_quantity t1_quantity",
+    "portfolio": "starting_cash cash equity realized_pnl unrealized_pnl charges gross_exposure net_exposure "
+    "drawdown drawdown_percent day_net_pnl strategies",
     "signals": "signal_id strategy_id broker tradingsymbol transaction_type quantity verdict rule reason at",
 }
-COUNTS = {"quantity", "filled_quantity", "instrument_token"}
+COUNTS = {"quantity", "filled_quantity", "instrument_token", "overnight_quantity", "t1_quantity"}
 MONEY = {
     "price",
     "average_price",
@@ -28,9 +29,14 @@ MONEY = {
     "starting_cash",
     "cash",
     "equity",
+    "trigger_price",
+    "gross_exposure",
+    "net_exposure",
+    "drawdown",
+    "day_net_pnl",
 }
 TIMES = {"created_at", "updated_at", "traded_at", "at"}
-MAY_BE_NULL = {"price", "average_price", "broker_order_id", "rule"}
+MAY_BE_NULL = {"price", "average_price", "broker_order_id", "rule", "trigger_price"}
 
 # Five shares; up one percent in a tick buys, down one percent sells. Slippage 0.05 %, commission 0.1 %.
 TRADER = strategy(
@@ -132,6 +138,8 @@ def test_the_position_and_the_cash_add_up_to_the_paisa(said):
             "last_price": 103.61,
             "realized_pnl": 10.0,
             "unrealized_pnl": 0.55,
+            "overnight_quantity": 0,
+            "t1_quantity": 0,
         }
     ]
     assert said["portfolio"] == {
@@ -142,6 +150,22 @@ def test_the_position_and_the_cash_add_up_to_the_paisa(said):
             "realized_pnl": 10.0,
             "unrealized_pnl": 0.55,
             "charges": 1.55,
+            "gross_exposure": 518.05,
+            "net_exposure": 518.05,
+            "drawdown": 0.0,
+            "drawdown_percent": 0.0,
+            "day_net_pnl": 9.0,
+            "strategies": {
+                "momentum_1": {
+                    "realized_pnl": 10.0,
+                    "unrealized_pnl": 0.55,
+                    "charges": 1.55,
+                    "gross_exposure": 518.05,
+                    "net_exposure": 518.05,
+                    "net_pnl": 9.0,
+                    "day_net_pnl": 9.0,
+                }
+            },
         }
     }
 
@@ -170,8 +194,8 @@ def test_the_journal_tells_the_life_of_the_trade_in_order(traded):
         for (kind,) in select(traded, "SELECT kind FROM journal ORDER BY seq")
         if kind not in ("RowTaken", "Marked")
     ]
-    life = ["Approved", "OrderOpened", "OrderUpdated", "OrderUpdated", "Booked"]  # sent, then open
-    assert kinds == ["AccountOpened", *life * 3]
+    life = ["Approved", "OrderOpened", "OrderUpdated", "OrderUpdated", "Booked", "Valued"]  # sent, then open
+    assert kinds == ["AccountOpened", "DayRolled", "Valued", *life * 3]
     assert select(traded, "SELECT taken FROM progress") == [(7,)]
 
 
@@ -200,6 +224,10 @@ def check_rows(rows, keys):
                 continue
             if name in COUNTS:
                 assert type(value) is int, name
+            elif name == "drawdown_percent":
+                assert type(value) is float
+            elif name == "strategies":
+                assert type(value) is dict
             elif name in MONEY:
                 assert type(value) in (int, float), name
                 assert round(value, 2) == value, name
@@ -253,13 +281,20 @@ def test_an_order_of_a_bar_fills_at_the_open_of_the_next_in_both_shells(tmp_path
         ("BUY", 5, 102.0, 0.51, "2024-01-31T09:17:00+05:30"),
         ("SELL", 5, 100.9, 0.5, "2024-01-31T09:19:00+05:30"),
     ]
-    assert answer(tmp_path, "portfolio")["paper"] == {
+    figures = answer(tmp_path, "portfolio")["paper"]
+    assert figures.pop("strategies")["momentum_1"]["net_pnl"] == -6.51
+    assert figures == {
         "starting_cash": 1000000.0,
         "cash": 999993.49,
         "equity": 999993.49,
         "realized_pnl": -5.5,
         "unrealized_pnl": 0.0,
         "charges": 1.01,
+        "gross_exposure": 0.0,
+        "net_exposure": 0.0,
+        "drawdown": 11.0,  # the bar that closed at 103 made it 1000004.49
+        "drawdown_percent": 0.0011,
+        "day_net_pnl": -6.51,
     }
     last = answer(tmp_path, "orders")[-1]
     assert (last["status"], last["filled_quantity"], last["average_price"]) == ("CANCELLED", 0, None)

@@ -31,7 +31,15 @@ OUTPUTS: dict[Stage, ModuleType] = {
 }
 PERFORMED = {events.PlaceOrder, events.CancelOrder}
 """The execution shell does these at once; they cross no queue."""
-WRITTEN = {events.Booked, events.Marked, events.AccountOpened, events.RowTaken, events.StrategyFailed}
+WRITTEN = {
+    events.Booked,
+    events.Valued,
+    events.DayRolled,
+    events.Marked,
+    events.AccountOpened,
+    events.RowTaken,
+    events.StrategyFailed,
+}
 """These end in the journal and the log."""
 VALUES = {
     events.Instrument,
@@ -42,7 +50,10 @@ VALUES = {
     events.Fill,
     events.Position,
     events.Balance,
+    events.Figures,
+    events.Performance,
     events.Book,
+    events.Scope,
 }
 """What messages are made of."""
 UP_TO_RISK = (events.Snapshot, Stage.RISK, Keep.CELL)
@@ -143,6 +154,8 @@ def test_what_moves_money_or_orders_is_journaled():
     left_out |= {events.OrderFilled}  # a fill is journaled as what it did: Booked
     left_out |= {events.ClosePosition}  # its verdict and its order carry who asked
     left_out |= {events.Voided}  # so is an approval that met the closed gate: Refused
+    left_out |= {events.CancelResting}  # the order's own end carries the reason
+    left_out |= {events.OrderAdopted}  # journaled as what the engine makes of it: OrderOpened
     assert kept == ({edge.event for edge in FLOW} | WRITTEN) - left_out
 
 

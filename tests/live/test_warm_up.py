@@ -3,12 +3,12 @@
 import asyncio
 
 import pytest
-from builders import INFY
+from builders import INFY, batch, book_of, tick
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sessions import TOKENS, laid, plan, prices, rows
 
-from alphapanda.events import OrderOpened, Resume, RowTaken, StrategyFailed, StrategyResumed
+from alphapanda.events import Booked, OrderOpened, Resume, RowTaken, StrategyFailed, StrategyResumed
 from alphapanda.live.warm_up import warm_up
 from alphapanda.pipeline import build_cores
 from alphapanda.store.projections import PROJECTION
@@ -63,7 +63,35 @@ def strategies():
     return recorder("modest", 3), recorder("greedy", 2000), recorder("growing", 600)
 
 
-async def walked(walk, upto):
+TERMS = [
+    {},
+    {"price": -0.1},
+    {"price": 0.1, "validity": "IOC"},
+    {"price": -0.1, "validity": "TTL", "validity_ttl": 1},
+    {"trigger_price": 0.1, "price": 0.1},
+    {"trigger_price": 0.2},
+]
+"""Of orders of every type and validity, in rupees from the last price, against the trader."""
+
+
+class Various(Recorder):
+    """Asks for something else at each tick, and for more than stands in a book."""
+
+    def on_market_data(self, tick):
+        self.heard.append(("tick", tick.last_price))
+        number = len(self.heard)
+        terms = dict(TERMS[number % len(TERMS)])
+        buys = number % 3 != 0
+        for name in {"price", "trigger_price"} & terms.keys():
+            terms[name] = round(tick.last_price + terms[name] * (1 if buys else -1), 2)
+        return [(self.buy if buys else self.sell)(tick, 8, **terms)]
+
+
+def various():
+    return (Various("various", TOKENS, ["paper"], {}),)
+
+
+async def walked(walk, upto, strategies=strategies):
     """What was journaled, and what each strategy had heard when row `upto` was done."""
     made = strategies()
     async with laid(plan(*made)) as line:
@@ -78,7 +106,7 @@ async def walked(walk, upto):
     return [event for event in line.said if type(event) in PROJECTION], heard
 
 
-def restarted(journal, walk, upto):
+def restarted(journal, walk, upto, strategies=strategies):
     recovered = fold(journal)
     made = strategies()
     cores = build_cores(plan(*made), recovered.saved)
@@ -103,6 +131,29 @@ def test_what_was_heard_of_each_row_is_heard_again_in_its_order(moves, data):
     assert {strategy_id: each.heard for strategy_id, each in again.items()} == heard
 
 
+@st.composite
+def booked_rows(draw):
+    """Rows 40 seconds apart, over two days, each with a thin book."""
+    walk, at = [], 0
+    for number in range(1, draw(st.integers(2, 20)) + 1):
+        at += draw(st.sampled_from([40, 40, 40, 86_400]))
+        ticks = draw(st.integers(1998, 2002))
+        bids = [(round((ticks - n) * 0.05, 2), draw(st.integers(0, 6))) for n in (1, 2)]
+        asks = [(round((ticks + n) * 0.05, 2), draw(st.integers(0, 6))) for n in (1, 2)]
+        seen = tick(round(ticks * 0.05, 2), depth=book_of(bids, asks))
+        walk.append(batch(seen, at=at, row=number))
+    return walk
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(booked_rows(), st.data())
+def test_parts_triggers_and_ends_of_validity_are_heard_again_where_they_were_heard(walk, data):
+    upto = data.draw(st.integers(1, len(walk)))
+    journal, heard = asyncio.run(walked(walk, upto, various))
+    again = restarted(cut_after(journal, upto), walk, upto, various)
+    assert again["various"].heard == heard["various"]
+
+
 RISING = rows([(0, price) for price in (100.0, 102.0, 104.5, 102.0, 104.5, 102.0, 104.5)])
 
 
@@ -112,6 +163,15 @@ def test_a_view_after_a_refusal_is_the_undisturbed_one_and_not_that_of_a_fill():
     again = restarted(journal, RISING, len(RISING))
     assert again["greedy"].view(INFY.instrument_token) == 0
     assert again["modest"].view(INFY.instrument_token) == 1
+
+
+def test_a_fill_of_a_row_that_was_not_marked_is_told_because_it_will_not_be_made_again():
+    journal, _ = asyncio.run(walked(RISING, 3))
+    marked = next(place for place, event in enumerate(journal) if type(event) is RowTaken and event.row == 3)
+    booked = [event for event in journal[:marked] if type(event) is Booked]
+    assert booked
+    again = restarted(journal[:marked], RISING, 2)
+    assert again["modest"].heard[-1] == ("fill", booked[0].fill.trade_id)
 
 
 def test_what_a_row_led_to_that_was_not_marked_is_not_told():
