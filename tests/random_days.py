@@ -54,6 +54,7 @@ from alphapanda.events import (
     TransactionType,
     Valued,
 )
+from alphapanda.store.recovery import RefusalsFold
 from alphapanda.times import to_ist
 
 BUY, SELL = TransactionType.BUY, TransactionType.SELL
@@ -122,6 +123,7 @@ class RandomDay:
         self.rolls: list[tuple[int, DayRolled]] = []
         self.tracker = EquityTracker()
         self.refused: Counter[str] = Counter()
+        self.refusals = RefusalsFold()
         self.approved = self.crashes = self.signals = self.trades = self.sequence = 0
         self.times: list[tuple[int, PositionEffect, str]] = []
         self.dark: set[str] = set()
@@ -155,6 +157,7 @@ class RandomDay:
             sequence=self.sequence,
             books=self.portfolio.books(),
             reserve=reserve,
+            known=self.refusals.known(),
         )
         self.snapshot: Snapshot | None = None
         resting = [o for o in past if not o.status.ended and o.order_id not in self.dark]
@@ -220,6 +223,7 @@ class RandomDay:
         for answer in self.risk.on(signal):
             if isinstance(answer, Refused):
                 self.refused[answer.rule] += 1
+                self.refusals.on_refused(answer)
                 if answer.rule == DailyLoss.code:
                     self.stopped_on = max(self.day_start)
             elif isinstance(answer, Approved):
@@ -284,7 +288,7 @@ class RandomDay:
         self.tell(order, self.chance.choice(ends))
 
     def tell(self, order: Order, kind: ReportKind, **fields: object) -> None:
-        self.report(Report(order_id=order.order_id, kind=kind, time_ns=self.now_ns, **fields))  # type: ignore[arg-type]
+        self.report(Report(order_id=order.order_id, kind=kind, time_ns=self.now_ns, **fields))
 
     def report(self, report: Report) -> None:
         for output in self.engine.on(report):
@@ -292,7 +296,7 @@ class RandomDay:
 
     def heard(self, output: object) -> None:
         """Written at once, told to portfolio whenever it may be."""
-        order = output.order  # type: ignore[attr-defined]
+        order = output.order
         self.orders[order.order_id] = order
         if isinstance(output, OrderFilled):
             self.fills.append(output.fill)
@@ -329,7 +333,6 @@ class RandomDay:
         never = {approved.order.order_id for approved in self.waiting}
         never |= {o.order_id for o in self.orders.values() if o.status is OrderStatus.NOT_FOUND}
         self.times = [entry for entry in self.times if entry[2] not in never]
-        self.stopped_on = -1
         self.portfolio_hears(len(self.news))
         self.make_cores()
         self.risk.on_ticks(self.batch_of_now())

@@ -5,8 +5,7 @@ carries a sequence number, the snapshot says up to which one it has accounted, a
 The worst case of a decision is therefore position + open orders + approvals on their way.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec.structs import replace
 
@@ -15,25 +14,26 @@ from alphapanda.core.limits import Limits
 from alphapanda.core.margins import FULL, Margins
 from alphapanda.core.money import exact
 from alphapanda.core.rules import (
-    EVERYWHERE,
     Approvals,
+    Asked,
     Claims,
     Desk,
+    Entries,
     Freeze,
-    FreezeQuantity,
     FrozenPrice,
+    Known,
     Marks,
     PriceJump,
     Reserve,
     Rule,
     State,
+    Usage,
     View,
     Worths,
     impossible,
     limit_of,
     not_a_number,
     over_the_threshold,
-    slices_of,
     trigger_of,
     unprotected,
 )
@@ -44,13 +44,13 @@ from alphapanda.events import (
     Halt,
     Instrument,
     LimitChanged,
+    Low,
     Money,
     Order,
-    OrderStatus,
+    OrderType,
     PositionEffect,
     Refused,
     Resume,
-    Scope,
     Snapshot,
     StrategyQuarantined,
     StrategyResumed,
@@ -60,34 +60,32 @@ from alphapanda.events import (
     Voided,
 )
 
+OPEN, CLOSE, MARKET = PositionEffect.OPEN, PositionEffect.CLOSE, OrderType.MARKET
 Output = Approved | Refused | StrategyQuarantined
 
-NOT_ITS_FAULT = frozenset({"kill_switch", "market_closed", "strategy_quarantined"})
+NOT_ITS_FAULT = frozenset(
+    {
+        "broker_square_off",
+        "kill_switch",
+        "market_closed",
+        "square_off",
+        "strategy_paused",
+        "strategy_quarantined",
+    }
+)
 """Refusals that say nothing of the strategy: they are not counted against it."""
 
-Prepared = tuple[tuple[Callable[[Order, View], str | None], bool, Rule], ...]
-"""(refuse, is it asked of every order?, the rule)"""
-
-
-class Usage(NamedTuple):
-    """A limit at a broker: how much of it is used, and whether it holds back the smallest entry more."""
-
-    key: str
-    scope: Scope
-    broker: str
-    used: Money | int | None
-    cap: object
-    blocked: bool
+NOTHING = Known()
 
 
 class RiskManager:
     """`products` maps each broker to its product (MIS, CNC, …). `tag_seed` makes tags unique for ever.
 
     `calendar` says when an instrument may be traded; None lets every row trade. `intraday` says when it is
-    too late for MIS. `past` are the orders that recovery found, which throttles remember; `sequence` is the
-    last number ever used. `limits` are what `rules` were made of, where the operator may change them.
-    `reserve` is what an entry may cost beside its value, `protection` the market protection of the brokers
-    that know it, in percent.
+    too late for MIS. `past` are the orders that recovery found, which throttles remember, `known` what else
+    there was; `sequence` is the last number ever used. `limits` are what `rules` were made of, where the
+    operator may change them. `reserve` is what an entry may cost beside its value, `protection` the market
+    protection of the brokers that know it, in percent.
     """
 
     def __init__(
@@ -100,6 +98,7 @@ class RiskManager:
         calendar: Calendar | None = None,
         intraday: Intraday | None = None,
         past: Sequence[Order] = (),
+        known: Known = NOTHING,
         sequence: int = 0,
         books: Mapping[str, Book] | None = None,
         halted: bool = False,
@@ -123,10 +122,13 @@ class RiskManager:
         self._in_flight: dict[str, dict[str, Order]] = {broker: {} for broker in products}
         self._claims: dict[str, Claims] = {}
         self._worths = {broker: Worths(reserve) for broker in products}
+        self._entries: dict[str, dict[tuple[str, int], Entries]] = {broker: {} for broker in products}
         self._desks = {
-            broker: Desk(broker, self._marks, self._instruments, _approvals(past, broker))
+            broker: Desk(broker, self._marks, self._instruments, Approvals.at(broker, past, known.resumed))
             for broker in products
         }
+        for broker, desk in self._desks.items():
+            desk.restore(known, self._books.get(broker, Book()))
         self._quarantined: set[str] = set()
         self._sequence = max([sequence, *(order.sequence for order in past)])
         self._last_approval = max((order.created_ns for order in past), default=0)
@@ -143,24 +145,17 @@ class RiskManager:
     def _take(self, rules: Sequence[Rule]) -> None:
         """All at once: no verdict is given by a mixture of old and new."""
         active = tuple(rule for rule in rules if not rule.is_off)
-        at = {broker: tuple(r for r in active if r.scope.broker in ("", broker)) for broker in self._products}
-        self._entry_rules = {broker: _prepared(found) for broker, found in at.items()}
-        self._exit_rules = {
-            broker: _prepared(r for r in found if not r.entries_only) for broker, found in at.items()
-        }
-        self._freezes = {
-            broker: tuple(r for r in found if isinstance(r, FreezeQuantity)) for broker, found in at.items()
-        }
+        self._asked = {broker: Asked(broker, active) for broker in self._products}
         self._marks.watching = any(isinstance(rule, (PriceJump, FrozenPrice)) for rule in active)
 
     def on(self, event: object) -> list[Output]:
         match event:
             case TickBatch():
                 return self.on_ticks(event)
-            case Snapshot(books):
-                self._on_snapshot(books)
             case TradingSignal():
                 return [output for broker in event.brokers for output in self._decide(event, broker)]
+            case Snapshot(books):
+                self._on_snapshot(books)
             case Halt():
                 self.halted = True
             case Resume():
@@ -196,65 +191,82 @@ class RiskManager:
 
     def _decide(self, signal: TradingSignal, broker: str) -> list[Output]:
         now_ns = max(self._now, signal.time_ns)
-        fault = self._fault(signal, now_ns)
-        if fault is not None:
-            return [self._refused(signal, broker, *fault)]
+        if (barred := self._barred(signal)) is not None:
+            return [self._refused(signal, broker, *barred)]
         view = View(self._desks[broker], now_ns, self._claims_at(broker), signal)
+        if (found := self._asked[broker].of_signals(view)) is not None:
+            return self._turned_down(view, found[0], found[0].code, found[1])
+        last = self._last_price(signal)
+        if (fault := self._fault(signal, now_ns, last)) is not None:
+            return self._turned_down(view, None, *fault)
         quantity = signal.quantity
-        if signal.position_effect is PositionEffect.CLOSE:
+        if signal.position_effect is CLOSE:
             quantity = view.closable()
             if quantity == 0:
                 why = f"{signal.strategy_id} holds nothing at {broker} that this would reduce"
                 return [self._refused(signal, broker, "nothing_to_close", why, Verdict.NOTHING_TO_CLOSE)]
-        order = self._order(signal, broker, quantity, now_ns)
-        quantities = self._slices(order, view)
+        order = self._order(signal, broker, quantity, now_ns, last)
+        quantities = self._asked[broker].slices(order, view, self._freeze)
         view.slices = len(quantities)
         if sum(quantities) != order.quantity:
             order = replace(order, quantity=sum(quantities))
         refusal = self._refusal(order, view)
         if refusal is None:
             return self._approve(order, signal, quantities)
-        rule, code, why = refusal
-        refused = self._refused(signal, broker, code, why)
-        return (
-            [refused] if rule is None or not rule.quarantines else [refused, self._quarantine(refused, view)]
-        )
+        return self._turned_down(view, *refusal)
 
-    def _fault(self, signal: TradingSignal, now_ns: int) -> tuple[str, str] | None:
-        """What no limit need be asked about: (rule, why)."""
+    def _turned_down(self, view: View, rule: Rule | None, code: str, why: str) -> list[Output]:
+        low = None if rule is None else rule.low(view)
+        if low is not None:
+            self._desks[view.broker].note(low)
+        refused = self._refused(view.signal, view.broker, code, why, low=low)
+        if rule is not None and rule.quarantines:
+            return [refused, self._quarantine(view, code, why)]
+        if (found := self._asked[view.broker].of_signals(view)) is not None:  # this was one too many
+            return [refused, self._quarantine(view, found[0].code, found[1])]
+        return [refused]
+
+    def _barred(self, signal: TradingSignal) -> tuple[str, str] | None:
+        """Nothing else counts: (rule, why)."""
         if self.halted and not signal.of_operator:
             return "kill_switch", "the kill switch is on; `alphapanda kill-switch off --reason …` ends it"
         if signal.strategy_id in self._quarantined and not signal.by:
             resumes = f"`alphapanda strategies resume {signal.strategy_id}` ends it"
             return "strategy_quarantined", f"{signal.strategy_id} is quarantined; {resumes}"
+        return None
+
+    def _fault(self, signal: TradingSignal, now_ns: int, last: Money) -> tuple[str, str] | None:
+        """What no limit need be asked about: (rule, why)."""
         instrument = self._instruments.get(signal.instrument_token)
         if instrument is None:
             return "unknown_instrument", f"instrument token {signal.instrument_token} is not listed"
         if self._calendar is not None:
             moment = self._calendar.at(now_ns, instrument)
-            opens = signal.position_effect is PositionEffect.OPEN
-            if not (moment.may_enter if opens else moment.may_exit):
+            if not (moment.may_enter if signal.position_effect is OPEN else moment.may_exit):
                 return "market_closed", moment.why
-        return not_a_number(signal) or impossible(signal, instrument, self._last_price(signal))
+        return not_a_number(signal) or impossible(signal, instrument, last)
 
     def _claims_at(self, broker: str) -> Claims:
-        """Sorted anew only when the book or what is on its way has changed."""
+        """Made anew only when the book has changed, or something left for nowhere."""
         claims = self._claims.get(broker)
         if claims is None:
             book = self._books.get(broker, Book())
-            claims = Claims(book, self._in_flight[broker], self._margins, self._worths[broker])
-            self._claims[broker] = claims
+            claims = self._claims[broker] = Claims(
+                book, self._in_flight[broker], self._margins, self._worths[broker], self._entries[broker]
+            )
         return claims
 
     def _last_price(self, signal: TradingSignal) -> Money:
         last = self._marks.price(signal.instrument_token)
         return exact(signal.last_price) if last is None else last
 
-    def _order(self, signal: TradingSignal, broker: str, quantity: int, now_ns: int) -> Order:
+    def _order(self, signal: TradingSignal, broker: str, quantity: int, now_ns: int, last: Money) -> Order:
         """The order this signal would become; it exists only once approved."""
         number = self._sequence + 1
         instrument = self._instruments[signal.instrument_token]
-        limit, trigger = limit_of(signal, instrument), trigger_of(signal, instrument)
+        limit = trigger = None
+        if signal.order_type is not MARKET:
+            limit, trigger = limit_of(signal, instrument), trigger_of(signal, instrument)
         return Order(
             order_id=f"O{number:06d}",
             tag=f"{self._tag_seed}{number:08d}",
@@ -268,7 +280,7 @@ class RiskManager:
             position_effect=signal.position_effect,
             order_type=signal.order_type,
             product=self._products[broker],
-            reference_price=limit or trigger or self._last_price(signal),
+            reference_price=limit or trigger or last,
             created_ns=now_ns,
             updated_ns=now_ns,
             price=limit,
@@ -280,16 +292,6 @@ class RiskManager:
             validity_ttl=signal.validity_ttl,
         )
 
-    def _slices(self, order: Order, view: View) -> list[int]:
-        """The quantities it is sent in; one, where no rule asks for the freeze quantity."""
-        asked = [rule for rule in self._freezes[view.broker] if rule.covers(order)]
-        if not asked:
-            return [order.quantity]
-        view.freeze_quantity = most = self._freeze.quantity(order.instrument, view.now_ns)
-        if most is None or order.quantity <= most or not all(rule.cuts(order) for rule in asked):
-            return [order.quantity]
-        return slices_of(order, most)
-
     def _refusal(self, order: Order, view: View) -> tuple[Rule | None, str, str] | None:
         """(the rule, its code, why); no rule where it is no setting that refuses."""
         if (why := over_the_threshold(view)) is not None:
@@ -300,18 +302,13 @@ class RiskManager:
             return None, *late
         if view.signal.of_operator:
             return None
-        opens = order.position_effect is PositionEffect.OPEN
-        for refuse, asked, rule in (self._entry_rules if opens else self._exit_rules)[view.broker]:
-            if asked or _is_asked(rule, order):
-                why = refuse(order, view)
-                if why is not None:
-                    return rule, rule.code, f"{why}{rule.within()}"
-        return None
+        found = self._asked[view.broker].of_orders(order, view)
+        return None if found is None else (found[0], found[0].code, found[1])
 
-    def _quarantine(self, refused: Refused, view: View) -> StrategyQuarantined:
-        strategy_id = refused.signal.strategy_id
+    def _quarantine(self, view: View, code: str, why: str) -> StrategyQuarantined:
+        strategy_id = view.signal.strategy_id
         self._quarantined.add(strategy_id)
-        return StrategyQuarantined(strategy_id, refused.rule, refused.why, view.now_ns)
+        return StrategyQuarantined(strategy_id, code, why, view.now_ns)
 
     def _forgive(self, strategy_id: str) -> None:
         self._quarantined.discard(strategy_id)
@@ -320,7 +317,13 @@ class RiskManager:
             self._desks[broker].refusals.forgive(strategy_id, self._books.get(broker, Book()))
 
     def _refused(
-        self, signal: TradingSignal, broker: str, rule: str, why: str, verdict: Verdict = Verdict.REFUSED
+        self,
+        signal: TradingSignal,
+        broker: str,
+        rule: str,
+        why: str,
+        verdict: Verdict = Verdict.REFUSED,
+        low: Low | None = None,
     ) -> Refused:
         if verdict is Verdict.REFUSED and not signal.by and rule not in NOT_ITS_FAULT:
             self._desks[broker].refusals.add(signal.strategy_id, self._books.get(broker, Book()))
@@ -332,26 +335,21 @@ class RiskManager:
             why=why,
             quantity=signal.quantity,
             instrument=self._instruments.get(signal.instrument_token),
+            low=low,
         )
 
     def _approve(self, order: Order, signal: TradingSignal, quantities: Sequence[int]) -> list[Output]:
         self._desks[order.broker].approvals.add(order, len(quantities))
-        self._claims.pop(order.broker, None)
+        claims = self._claims_at(order.broker)
         approved: list[Output] = []
         for part, quantity in enumerate(quantities, 1):
-            number = self._sequence + 1
+            number, made = self._sequence + 1, order
             if part > 1 or quantity != order.quantity:
-                made = replace(
-                    order,
-                    order_id=f"O{number:06d}",
-                    tag=f"{self._tag_seed}{number:08d}",
-                    sequence=number,
-                    quantity=quantity,
-                )
-            else:
-                made = order
+                name, tag = f"O{number:06d}", f"{self._tag_seed}{number:08d}"
+                made = replace(order, order_id=name, tag=tag, sequence=number, quantity=quantity)
             self._sequence = number
             self._in_flight[made.broker][made.order_id] = made
+            claims.add(made)
             approved.append(Approved(made, signal, part, len(quantities)))
         return approved
 
@@ -360,7 +358,7 @@ class RiskManager:
         rules = self.limits.rules() if limits is None else limits.rules()
         states = {broker: self._state(broker) for broker in self._products}
         return [
-            _usage(rule, states[broker])
+            rule.usage(states[broker])
             for rule in rules
             if hasattr(rule, rule.code)
             for broker in self._products
@@ -368,30 +366,4 @@ class RiskManager:
         ]
 
     def _state(self, broker: str) -> State:
-        now_ns = self._now or self._last_approval
-        return State(self._desks[broker], now_ns, self._claims_at(broker))
-
-
-def _prepared(rules: Iterable[Rule]) -> Prepared:
-    """What is asked of every rule at every verdict is looked up once."""
-    return tuple((rule.refuse, rule.scope == EVERYWHERE and not rule.quarantines, rule) for rule in rules)
-
-
-def _is_asked(rule: Rule, order: Order) -> bool:
-    """The house's own closes are not the strategy's doing: they take nobody out."""
-    return rule.covers(order) and not (rule.quarantines and order.by)
-
-
-def _usage(rule: Rule, state: State) -> Usage:
-    used = rule.used(state)
-    blocked = used is not None and not rule.is_off and rule.blocks(used)
-    return Usage(rule.code, rule.scope, state.broker, used, getattr(rule, rule.code), blocked)
-
-
-def _approvals(past: Sequence[Order], broker: str) -> Approvals:
-    """What throttles remember. An order that never reached its broker does not count, nor does it repeat; nor
-    does one that the broker made by itself, which no approval stands behind (sequence 0).
-    """
-    never = (OrderStatus.NOT_FOUND, OrderStatus.WITHHELD)
-    mine = (order for order in past if order.broker == broker and order.sequence)
-    return Approvals(order for order in mine if order.status not in never)
+        return State(self._desks[broker], self._now or self._last_approval, self._claims_at(broker))

@@ -33,6 +33,9 @@ def test_rows_in_memory_and_in_a_file_come_to_the_same_fills():
 
 def test_a_verdict_is_measured_with_the_default_rules_and_with_all():
     printed = bench("risk", "--verdicts", "300")
-    rows = re.findall(r"(?m)^(default rules|every rule on) +(\d+) +[\d.]+ +[\d.]+ +[\d.]+$", printed)
-    assert [name for name, _ in rows] == ["default rules", "every rule on"]
-    assert int(rows[0][1]) < int(rows[1][1])
+    rows = re.findall(
+        r"(?m)^(default rules|every rule on), ([a-z ]+) +(\d+) +[\d.]+ +[\d.]+ +[\d.]+$", printed
+    )
+    assert [name for name, _, _ in rows] == ["default rules"] * 2 + ["every rule on"] * 2
+    assert rows[0][1].strip() == rows[2][1].strip() != rows[1][1].strip() == rows[3][1].strip()
+    assert int(rows[0][2]) < int(rows[2][2])

@@ -7,9 +7,18 @@ trading (2015), MiFID II RTS 6 article 15, SEC rule 15c3-5. A limit of 0 is off.
 """
 
 from alphapanda.core.rules.approvals import Approvals, Refusals
-from alphapanda.core.rules.claims import Claims, Reserve, Worths
+from alphapanda.core.rules.asked import Asked
+from alphapanda.core.rules.claims import Claims, Entries, Reserve, Worths
 from alphapanda.core.rules.conduct import AllowedInstruments, AllowedProducts, SelfMatch, unprotected
-from alphapanda.core.rules.contract import EVERYWHERE, Desk, Rule, State, View
+from alphapanda.core.rules.contract import (
+    EVERYWHERE,
+    Desk,
+    Known,
+    Rule,
+    State,
+    Usage,
+    View,
+)
 from alphapanda.core.rules.exposure import (
     AvailableCash,
     MaximumGrossExposure,
@@ -20,6 +29,7 @@ from alphapanda.core.rules.exposure import (
 from alphapanda.core.rules.facts import impossible, limit_of, not_a_number, trigger_of
 from alphapanda.core.rules.loss import DailyLoss, Drawdown, LossesInARow, WeeklyLoss
 from alphapanda.core.rules.marks import Mark, Marks
+from alphapanda.core.rules.pairs import Pointless, pointless
 from alphapanda.core.rules.price import FrozenPrice, PriceDeviation, PriceJump, StalePrice, WideSpread
 from alphapanda.core.rules.rate import (
     HIGHEST_PER_SECOND,
@@ -49,16 +59,19 @@ __all__ = [
     "AllowedInstruments",
     "AllowedProducts",
     "Approvals",
+    "Asked",
     "AvailableCash",
     "Claims",
     "DailyLoss",
     "Desk",
     "Drawdown",
     "DuplicateSignal",
+    "Entries",
     "Freeze",
     "FreezeQuantity",
     "FreezeRow",
     "FrozenPrice",
+    "Known",
     "LossesInARow",
     "Mark",
     "Marks",
@@ -71,6 +84,7 @@ __all__ = [
     "OrdersPerDay",
     "OrdersPerMinute",
     "OrdersPerSecond",
+    "Pointless",
     "PriceDeviation",
     "PriceJump",
     "Refusals",
@@ -81,6 +95,7 @@ __all__ = [
     "SelfMatch",
     "StalePrice",
     "State",
+    "Usage",
     "View",
     "WeeklyLoss",
     "WideSpread",
@@ -89,6 +104,7 @@ __all__ = [
     "limit_of",
     "not_a_number",
     "over_the_threshold",
+    "pointless",
     "slices_of",
     "trigger_of",
     "unprotected",

@@ -1,13 +1,11 @@
 """What risk remembers of its own verdicts: when it approved which orders, and whom it refused how often."""
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any, Self
 
-from alphapanda.events import Book, Order, PositionEffect, TransactionType
-
-SECOND = 1_000_000_000
-DAY = 86_400 * SECOND
-IST_OFFSET = 19_800 * SECOND
+from alphapanda.events import Book, Order, OrderStatus, PositionEffect, TransactionType
+from alphapanda.times import DAY_NS
 
 Likeness = tuple[str, int, TransactionType, int]
 Kind = tuple[str, int, TransactionType, PositionEffect]
@@ -25,8 +23,8 @@ class Times:
             times.append(time_ns)
         else:
             insort(times, time_ns)
-        if times[0] < time_ns - DAY:
-            del times[: bisect_left(times, time_ns - DAY)]
+        if times[0] < time_ns - DAY_NS:
+            del times[: bisect_left(times, time_ns - DAY_NS)]
 
     def remove(self, time_ns: int) -> None:
         place = bisect_left(self._times, time_ns)
@@ -34,10 +32,21 @@ class Times:
             del self._times[place]
 
     def between(self, start_ns: int, end_ns: int) -> int:
-        """How many are younger than `start_ns` and older than `end_ns`."""
-        return max(0, bisect_left(self._times, end_ns) - bisect_right(self._times, start_ns))
+        """How many are younger than `start_ns` and older than `end_ns`. Mostly the last ones, or none."""
+        times = self._times
+        if not times or times[-1] <= start_ns:
+            return 0
+        end = len(times) if times[-1] < end_ns else bisect_left(times, end_ns)
+        return max(0, end - bisect_right(times, start_ns))
+
+    def fewer(self, count: int, start_ns: int) -> bool:
+        """Are fewer than `count` younger than `start_ns`? The answer to most questions of how many."""
+        times = self._times
+        return len(times) < count or (count > 0 and times[-count] <= start_ns)
 
     def nearest(self, time_ns: int) -> int | None:
+        if self._times and time_ns >= self._times[-1]:
+            return self._times[-1]
         place = bisect_left(self._times, time_ns)
         near = self._times[max(0, place - 1) : place + 1]
         return min(near, key=lambda each: abs(each - time_ns)) if near else None
@@ -51,11 +60,12 @@ ALL = "", 0
 class Approvals:
     """Which orders were approved at one broker, when: what throttles and the duplicate check count.
 
-    `past` are those of before a restart. The slices of one order count one each with the throttles, and as
-    one order where repetition is looked for.
+    `past` are those of before a restart; up to which one the operator forgave a strategy's repetitions
+    (strategy id -> sequence) says `forgiven`. The slices of one order count one each with the throttles, and
+    as one order where repetition is looked for.
     """
 
-    def __init__(self, past: Iterable[Order] = ()) -> None:
+    def __init__(self, past: Iterable[Order] = (), forgiven: Mapping[str, int] | None = None) -> None:
         self._log: list[tuple[int, str, int]] = []
         self._times: dict[tuple[str, int], Times] = {ALL: Times()}
         self._alike: dict[Likeness, Times] = {}
@@ -66,7 +76,16 @@ class Approvals:
             first, quantity = whole.get(order.signal_id, (order, 0))
             whole[order.signal_id] = (first, quantity + order.quantity)
         for first, quantity in whole.values():
-            self._liken(first, quantity)
+            self._liken(first, quantity, repeats=first.sequence > (forgiven or {}).get(first.strategy_id, 0))
+
+    @classmethod
+    def at(cls, broker: str, past: Iterable[Order], forgiven: Mapping[str, int]) -> Self:
+        """Of `past` what counts at `broker`. An order that never reached it does not, nor does it repeat; nor
+        does one that the broker made by itself, which no approval stands behind (sequence 0).
+        """
+        never = (OrderStatus.NOT_FOUND, OrderStatus.WITHHELD)
+        mine = (order for order in past if order.broker == broker and order.sequence)
+        return cls((order for order in mine if order.status not in never), forgiven)
 
     def add(self, order: Order, slices: int = 1) -> None:
         for _ in range(slices):
@@ -93,21 +112,25 @@ class Approvals:
 
         Later ones are not counted: the store may know orders of a feed that walked later dates.
         """
+        return self.times(strategy_id, token).between(start_ns, end_ns)
+
+    def times(self, strategy_id: str = "", token: int = 0) -> Times:
+        """When orders of this scope were approved."""
         times = self._times.get((strategy_id, token))
         if times is None:  # the first question of this scope: from now on it is counted apart
             times = self._times[strategy_id, token] = Times()
             for time_ns, owner, traded in self._log:
                 if strategy_id in ("", owner) and token in (0, traded):
                     times.add(time_ns)
-        return times.between(start_ns, end_ns)
+        return times
 
     def nearest_like(self, order: Order, time_ns: int) -> int | None:
         """When an order of the same strategy, instrument, side and quantity was approved."""
         return self._alike.get(_likeness(order, order.quantity), NEVER).nearest(time_ns)
 
-    def repeats(self, order: Order, start_ns: int, end_ns: int) -> int:
-        """How many of the same strategy, instrument, side and effect."""
-        return self._repeated.get(_kind(order), NEVER).between(start_ns, end_ns)
+    def like(self, order: Order) -> Times:
+        """When orders of the same strategy, instrument, side and effect were approved."""
+        return self._repeated.get(_kind(order), NEVER)
 
     def most_repeats(self, start_ns: int, end_ns: int, strategy_id: str = "", token: int = 0) -> int:
         return max(
@@ -120,28 +143,32 @@ class Approvals:
         )
 
     def _count(self, order: Order) -> None:
-        self._log.append(_entry(order))
-        if self._log[0][0] < order.created_ns - 2 * DAY:
-            self._log = [entry for entry in self._log if entry[0] >= order.created_ns - DAY]
+        created_ns, log = order.created_ns, self._log
+        log.append(_entry(order))
+        if log[0][0] < created_ns - 2 * DAY_NS:
+            self._log = [entry for entry in log if entry[0] >= created_ns - DAY_NS]
         for times in self._counting(order):
-            times.add(order.created_ns)
+            times.add(created_ns)
 
     def _counting(self, order: Order) -> list[Times]:
-        _, owner, traded = _entry(order)
+        owner, traded = order.strategy_id, order.instrument.instrument_token
         return [
             times
             for (strategy_id, token), times in self._times.items()
             if strategy_id in ("", owner) and token in (0, traded)
         ]
 
-    def _liken(self, order: Order, quantity: int) -> None:
-        likeness, kind = _likeness(order, quantity), _kind(order)
-        if likeness not in self._alike:
-            self._alike[likeness] = Times()
-        if kind not in self._repeated:
-            self._repeated[kind] = Times()
-        self._alike[likeness].add(order.created_ns)
-        self._repeated[kind].add(order.created_ns)
+    def _liken(self, order: Order, quantity: int, *, repeats: bool = True) -> None:
+        _times_of(self._alike, _likeness(order, quantity)).add(order.created_ns)
+        if repeats:
+            _times_of(self._repeated, _kind(order)).add(order.created_ns)
+
+
+def _times_of(known: dict[Any, Times], key: Any) -> Times:
+    times = known.get(key)
+    if times is None:
+        times = known[key] = Times()
+    return times
 
 
 def _entry(order: Order) -> tuple[int, str, int]:
@@ -170,9 +197,18 @@ class Refusals:
         trace = _trace(strategy_id, book)
         self._refused[strategy_id] = (self._here(strategy_id, trace) + 1, trace)
 
+    def restore(self, strategy_id: str, refused: int, forgiven: int, book: Book) -> None:
+        """As it was before a restart: refused in a row here, and rejections that were forgiven."""
+        if refused:
+            self._refused[strategy_id] = refused, _trace(strategy_id, book)
+        if forgiven:
+            self._forgiven[strategy_id] = forgiven
+
     def count(self, strategy_id: str, book: Book) -> int:
         here = self._here(strategy_id, _trace(strategy_id, book)) if strategy_id in self._refused else 0
         there = _rejected(strategy_id, book)
+        if not self._forgiven:
+            return here + there
         if there < self._forgiven.get(strategy_id, 0):  # a fill has come since
             del self._forgiven[strategy_id]
         return here + there - self._forgiven.get(strategy_id, 0)
@@ -197,5 +233,6 @@ def _rejected(strategy_id: str, book: Book) -> int:
 def _trace(strategy_id: str, book: Book) -> object:
     """What every fill of the strategy changes."""
     performance = book.performance.get(strategy_id)
-    held = {token: quantity for (owner, token), quantity in book.positions.items() if owner == strategy_id}
-    return held, None if performance is None else performance.booked
+    positions = book.positions.items()
+    held = {token: quantity for (owner, token), quantity in positions if owner == strategy_id and quantity}
+    return held, 0 if performance is None else performance.booked

@@ -1,20 +1,62 @@
 """What positions and orders on their way claim at one broker, sorted once for each change of either."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from msgspec.structs import replace
 
 from alphapanda.core.margins import FULL, Margins
-from alphapanda.events import Book, Money, Order, PositionEffect
+from alphapanda.events import Book, Money, Order, PositionEffect, TransactionType
 
 ZERO = Money(0)
-MANY = 256
+MANY = 4096
+OPEN = PositionEffect.OPEN
+BUY, SELL = TransactionType.BUY, TransactionType.SELL
 Reserve = Callable[[Order], Money]
 """order -> rupees that it may cost beside its value: slippage and charges."""
+OrdersById = Mapping[str, Order]
+
+
+class Entries:
+    """The value of orders that would still open a position, of one strategy and instrument or of all.
+
+    Kept from book to book: only orders that differ from the last time are looked into.
+    """
+
+    def __init__(self, strategy: str = "", token: int = 0) -> None:
+        self._strategy = strategy
+        self._token = token
+        self._orders: OrdersById = {}
+        self._total = ZERO
+
+    def value(self, orders: OrdersById) -> Money:
+        """At their reference prices. `orders` are kept until the next call: they must not change."""
+        before, self._orders = self._orders, orders
+        known = map(before.get, orders)
+        changed = [(new, old) for new, old in zip(orders.values(), known, strict=True) if new is not old]
+        total, added = self._total, 0
+        for new, old in changed:
+            total += self.of(new)
+            if old is None:
+                added += 1
+            else:
+                total -= self.of(old)
+        if len(before) + added != len(orders):
+            for order_id in before.keys() - orders.keys():
+                total -= self.of(before[order_id])
+        self._total = total
+        return total
+
+    def of(self, order: Order) -> Money:
+        mine = (
+            order.position_effect is OPEN
+            and self._strategy in ("", order.strategy_id)
+            and self._token in (0, order.instrument.instrument_token)
+        )
+        return order.pending_value if mine else ZERO
 
 
 class Worths:
-    """What orders that may still trade are worth, and what is set aside for their costs.
+    """What is set aside for the costs of orders that may still trade.
 
     Each is worked out once and kept from book to book: few orders change between two verdicts.
     """
@@ -22,86 +64,111 @@ class Worths:
     def __init__(self, reserve: Reserve | None = None) -> None:
         self._reserve = reserve
         self._known: dict[str, Money] = {}
-        self._values: dict[str, tuple[Order, Money]] = {}
-
-    def value(self, orders: Sequence[Order]) -> Money:
-        """What they would still open, at their reference prices. Most are as they were before."""
-        known, total = self._values, ZERO
-        if len(known) > 2 * len(orders) + MANY:
-            known.clear()
-        for order in orders:
-            before = known.get(order.order_id)
-            if before is None or before[0] is not order:
-                value = order.pending_value if order.position_effect is PositionEffect.OPEN else ZERO
-                before = known[order.order_id] = order, value
-            total += before[1]
-        return total
 
     def of_new(self, order: Order) -> Money:
         """Not kept: the order may be refused, and its number given to another."""
         return ZERO if self._reserve is None else self._reserve(order)
 
-    def of(self, orders: Sequence[Order]) -> Money:
+    def of(self, orders: Collection[Order]) -> Money:
         """Of those that open a position; what is filled has had its costs."""
         if self._reserve is None:
             return ZERO
-        kept, total = {}, ZERO
-        for order in orders:
-            if order.position_effect is PositionEffect.OPEN:
-                known = self._known.get(order.order_id)
-                if known is None:
-                    known = self._reserve(replace(order, filled_quantity=0, filled_value=ZERO))
-                kept[order.order_id] = known
-                part = known * order.pending_quantity / order.quantity if order.filled_quantity else known
-                total += part
-        self._known = kept
-        return total
+        if len(self._known) > MANY:
+            self._known.clear()
+        return sum([self._left(o, self._reserve) for o in orders if o.position_effect is OPEN], ZERO)
+
+    def _left(self, order: Order, reserve: Reserve) -> Money:
+        known = self._known.get(order.order_id)
+        if known is None:
+            known = reserve(replace(order, filled_quantity=0, filled_value=ZERO))
+            self._known[order.order_id] = known
+        return known * order.pending_quantity / order.quantity if order.filled_quantity else known
 
 
 class Claims:
-    """`in_flight` are the approvals that `book` does not include yet. `strategy` "" and `token` 0 are all.
+    """`in_flight` are the approvals that `book` does not include yet; later ones are added. What is asked is
+    worked out once for each book, and goes along with what is added. `strategy` "" and `token` 0 are all.
 
-    `margins` says what an entry claims of the cash, `worths` what is set aside for its costs.
+    `margins` says what an entry claims of the cash, `worths` what is set aside for its costs, `entries` what
+    open entries are worth, by strategy and token; both are kept from book to book.
     """
+
+    __slots__ = (
+        "_costs",
+        "_entries",
+        "_free",
+        "_held",
+        "_holdings",
+        "_in_flight",
+        "_known",
+        "_orders",
+        "_worths",
+        "book",
+        "margins",
+    )
 
     def __init__(
         self,
         book: Book,
-        in_flight: Mapping[str, Order],
+        in_flight: OrdersById,
         margins: Margins = FULL,
         worths: Worths | None = None,
+        entries: dict[tuple[str, int], Entries] | None = None,
     ) -> None:
         self.book = book
         self.margins = margins
-        self.pending = [*book.orders.values(), *in_flight.values()]
-        """Everything that may still trade: open and UNKNOWN orders, and approvals on their way."""
         self._worths = worths or Worths()
-        self._in_flight = in_flight
-        self._orders: dict[int, list[Order]] = {}
-        self._held: dict[int, list[tuple[str, int]]] = {}
-        self._entries: dict[tuple[str, int], Money] = {}
+        self._entries = {} if entries is None else entries
+        self._in_flight = list(in_flight.values())
+        self._orders: dict[int, list[Order]] | None = None
+        self._held: dict[int, list[tuple[str, int]]] | None = None
+        self._holdings: dict[str, tuple[Sequence[int], Collection[int]]] = {}
+        self._known: dict[tuple[str, int], tuple[Money, int]] = {}
         self._costs: dict[tuple[str, int], Money] = {}
-        self._free: Money | None = None
+        self._free: tuple[Money | None, int] = None, 0
+        """With each how many of those in flight it has taken in."""
 
-    def orders(self, token: int) -> list[Order]:
-        """What may still trade of an instrument. Looked for when it is asked: a verdict needs one or two."""
-        found = self._orders.get(token)
+    def add(self, order: Order) -> None:
+        """An approval more is on its way. What was added up before takes it in when it is next asked."""
+        self._in_flight.append(order)
+        if self._orders is not None:
+            self._orders.setdefault(order.instrument.instrument_token, []).append(order)
+
+    @property
+    def pending(self) -> list[Order]:
+        """Everything that may still trade: open and UNKNOWN orders, and approvals on their way."""
+        return [*self.book.orders.values(), *self._in_flight]
+
+    def orders(self, token: int) -> Sequence[Order]:
+        """What may still trade of an instrument."""
+        found = self._orders
         if found is None:
-            found = [order for order in self.pending if order.instrument.instrument_token == token]
-            self._orders[token] = found
-        return found
+            found = self._orders = {}
+            for order in self.pending:
+                found.setdefault(order.instrument.instrument_token, []).append(order)
+        return found.get(token, ())
 
-    def held(self, token: int) -> list[tuple[str, int]]:
+    def held(self, token: int) -> Sequence[tuple[str, int]]:
         """Who holds it, and how much: (strategy_id, signed quantity)."""
-        found = self._held.get(token)
+        found = self._held
         if found is None:
-            positions = self.book.positions.items()
-            found = self._held[token] = [(owner, held) for (owner, of), held in positions if of == token]
+            found = self._held = {}
+            for (owner, of), held in self.book.positions.items():
+                found.setdefault(of, []).append((owner, held))
+        return found.get(token, ())
+
+    def holdings(self, strategy: str) -> tuple[Sequence[int], Collection[int]]:
+        """Instrument tokens, and the signed quantity of each."""
+        found = self._holdings.get(strategy)
+        if found is None:
+            held = self.book.positions
+            mine = {key: q for key, q in held.items() if key[0] == strategy} if strategy else held
+            found = self._holdings[strategy] = [token for _, token in mine], mine.values()
         return found
 
     def at_most_open(self) -> int:
         """No fewer than the instruments that are open: for a question that is mostly answered by it."""
-        return len(self.book.positions) + len(self.pending)
+        return len(self.book.positions) + len(self.book.orders) + len(self._in_flight)
 
     def open_instruments(self, strategy: str = "") -> set[int]:
         """Tokens with a position or an order on its way."""
@@ -114,50 +181,62 @@ class Claims:
         What other strategies hold on the other side is not set against it: exits are never held back by a
         limit on exposure, so what offsets this order may be gone first.
         """
-        reach = dict(more or {})
+        side = BUY if sign > 0 else SELL
+        reach = dict(more) if more else {}
         for owner, quantity in self.held(token):
             reach[owner] = reach.get(owner, 0) + sign * quantity
         for order in self.orders(token):
-            if order.transaction_type.sign == sign:
+            if order.transaction_type is side:
                 reach[order.strategy_id] = reach.get(order.strategy_id, 0) + order.pending_quantity
         if strategy:
             return sign * max(0, reach.get(strategy, 0))
-        return sign * sum(quantity for quantity in reach.values() if quantity > 0)
+        return sign * sum([quantity for quantity in reach.values() if quantity > 0])
 
     def entries_value(self, strategy: str = "", token: int = 0) -> Money:
         """Value of what would still open a position."""
-        known = self._entries.get((strategy, token))
+        key = strategy, token
+        entries = self._entries.get(key)
+        if entries is None:
+            entries = self._entries[key] = Entries(strategy, token)
+        known, taken = self._known.get(key, (None, 0))
         if known is None:
-            orders = self.orders(token) if token else self.pending
-            if strategy:
-                orders = [order for order in orders if order.strategy_id == strategy]
-            known = self._worths.value(orders)
-            self._entries[strategy, token] = known
+            known = entries.value(self.book.orders)
+        elif taken == len(self._in_flight):
+            return known
+        for order in self._in_flight[taken:]:
+            known += entries.of(order)
+        self._known[key] = known, len(self._in_flight)
         return known
 
     def cost(self, strategy: str = "", token: int = 0) -> Money:
         """Signed: what was paid for what is held."""
         known = self._costs.get((strategy, token))
         if known is None:
-            if not (strategy or token):
-                known = self._costs[strategy, token] = sum(self.book.costs.values(), ZERO)
-                return known
-            known = ZERO
-            for (owner, held), cost in self.book.costs.items():
-                if strategy in ("", owner) and token in (0, held):
-                    known += cost
-            self._costs[strategy, token] = known
+            costs = self.book.costs
+            mine = (
+                [
+                    cost
+                    for (owner, held), cost in costs.items()
+                    if strategy in ("", owner) and token in (0, held)
+                ]
+                if strategy or token
+                else costs.values()
+            )
+            known = self._costs[strategy, token] = sum(mine, ZERO)
         return known
 
     def free_cash(self) -> Money:
         """Cash that no position, open entry or entry on its way has claimed, nor its slippage and charges."""
-        if self._free is None:
-            free = self.book.free_cash
-            for order in self._in_flight.values():
-                if order.position_effect is PositionEffect.OPEN:
-                    free -= self.claim(order)
-            self._free = free - self._worths.of(self.pending)
-        return self._free
+        free, taken = self._free
+        if free is None:
+            free = self.book.free_cash - self._worths.of(self.book.orders.values())
+        elif taken == len(self._in_flight):
+            return free
+        for order in self._in_flight[taken:]:
+            if order.position_effect is OPEN:
+                free -= self.claim(order) + self._worths.of((order,))
+        self._free = free, len(self._in_flight)
+        return free
 
     def claim(self, order: Order) -> Money:
         return self.margins(

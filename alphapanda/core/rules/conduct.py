@@ -5,8 +5,7 @@ from typing import Annotated, ClassVar
 from msgspec import Meta
 
 from alphapanda.core.rules.contract import Rule, View
-from alphapanda.core.rules.facts import PRICED, STOPS
-from alphapanda.events import Money, Order, OrderType
+from alphapanda.events import PRICED, STOPS, Money, Order, OrderType
 
 
 class SelfMatch(Rule, frozen=True):
@@ -24,17 +23,18 @@ class SelfMatch(Rule, frozen=True):
     def refuse(self, order: Order, view: View) -> str | None:
         if not self.prevent_self_match:
             return None
-        price = None
-        for other in view.claims.orders(order.instrument.instrument_token):
-            if other.transaction_type is order.transaction_type:
-                continue
-            if price is None:
-                last = view.marks.price(order.instrument.instrument_token)
-                price = _meets_at(order, last)
+        token, side = order.instrument.instrument_token, order.transaction_type
+        against = [other for other in view.claims.orders(token) if other.transaction_type is not side]
+        if not against:
+            return None
+        last, sign = view.marks.price(token), side.sign
+        price = _meets_at(order, last)
+        if price is None:
+            return None
+        for other in against:
             at = _meets_at(other, last)
-            if price is None or at is None:
+            if at is None:
                 continue
-            sign = order.transaction_type.sign
             if sign * price >= sign * at:
                 return (
                     f"it would trade at {price} against {other.order_id} of {other.strategy_id},"
@@ -48,7 +48,7 @@ class SelfMatch(Rule, frozen=True):
 
 def _meets_at(order: Order, last: Money | None) -> Money | None:
     """The price at which it would trade now; None while it sleeps."""
-    if order.order_type in STOPS and order.trigger_price is not None:
+    if order.order_type in STOPS and order.trigger_price is not None and not order.triggered:
         sign = order.transaction_type.sign
         if last is None or sign * last < sign * order.trigger_price:
             return None
@@ -68,7 +68,7 @@ class AllowedInstruments(Rule, frozen=True):
 
     def refuse(self, order: Order, view: View) -> str | None:  # noqa: ARG002 - as Rule has it
         allowed, instrument = self.allowed_instruments, order.instrument
-        if not allowed or instrument.key in allowed or f"{instrument.exchange}:*" in allowed:
+        if not allowed or f"{instrument.exchange}:*" in allowed or instrument.key in allowed:
             return None
         return f"{instrument.key} is not among the {len(allowed)} that are allowed"
 

@@ -1,7 +1,8 @@
 """What a rule is, and all it may look at: the state of one broker, and the signal at hand."""
 
-from collections.abc import Iterator, Mapping
-from typing import Annotated, ClassVar
+from collections.abc import Iterator, Mapping, Sequence
+from operator import attrgetter, mul
+from typing import Annotated, ClassVar, NamedTuple
 
 from msgspec import Meta, Struct
 from msgspec.structs import fields
@@ -9,7 +10,8 @@ from msgspec.structs import fields
 from alphapanda.core.rules.approvals import Approvals, Refusals
 from alphapanda.core.rules.claims import Claims
 from alphapanda.core.rules.marks import Mark, Marks
-from alphapanda.events import Instrument, Money, Order, Performance, Scope, TradingSignal
+from alphapanda.events import Book, Instrument, Low, Money, Order, Performance, Scope, TradingSignal
+from alphapanda.times import day_of, week_of
 
 Count = Annotated[int, Meta(ge=0)]
 Rupees = Annotated[Money, Meta(ge=0)]
@@ -19,9 +21,33 @@ Percent = Annotated[Money, Meta(ge=0)]
 EVERYWHERE = Scope()
 ZERO = Money(0)
 UNTRIED = Performance()
+LAST_PRICE = attrgetter("last_price")
 BILLIONTH = 1e-9
 WIDER = 1 + BILLIONTH
 """Sums of floats are far nearer to the exact sum than this."""
+
+
+class Usage(NamedTuple):
+    """A limit at a broker: how much of it is used, and whether it holds back the smallest entry more."""
+
+    key: str
+    scope: Scope
+    broker: str
+    used: Money | int | None
+    cap: object
+    blocked: bool
+
+
+class Known(Struct, frozen=True):
+    """What risk knew before a restart, beside its orders.
+
+    `lows` are (broker, low), oldest first; `refused` is (broker, strategy id) -> (refused in a row there,
+    rejections forgiven); `resumed` strategy id -> the last order before the operator let it go on.
+    """
+
+    lows: Sequence[tuple[str, Low]] = ()
+    refused: Mapping[tuple[str, str], tuple[int, int]] = {}
+    resumed: Mapping[str, int] = {}
 
 
 class Desk:
@@ -38,16 +64,26 @@ class Desk:
         self._lows: dict[tuple[str, str], tuple[int, Money]] = {}
 
     def low(self, strategy: str, period: str, number: int) -> Money | None:
-        """The lowest net result that a verdict of this day or week (its number) was given on."""
+        """The lowest net result that was over a limit on this day or in this week (its number)."""
+        if not self._lows:
+            return None
         known = self._lows.get((strategy, period))
         return known[1] if known is not None and known[0] == number else None
 
-    def note_low(self, strategy: str, period: str, number: int, net: Money) -> Money:
+    def restore(self, known: Known, book: Book) -> None:
+        for broker, low in known.lows:
+            if broker == self.broker:
+                self.note(low)
+        for (broker, strategy_id), (refused, forgiven) in known.refused.items():
+            if broker == self.broker:
+                self.refusals.restore(strategy_id, refused, forgiven, book)
+
+    def note(self, low: Low) -> None:
         """What is passed stays passed, also where prices come back before the curve has its next point."""
-        known = self.low(strategy, period, number)
-        low = net if known is None else min(known, net)
-        self._lows[strategy, period] = number, low
-        return low
+        day = day_of(low.time_ns)
+        for period, number in (("day", day), ("week", week_of(day))):
+            known = self.low(low.strategy, period, number)
+            self._lows[low.strategy, period] = number, low.net if known is None else min(known, low.net)
 
 
 class State:
@@ -107,24 +143,24 @@ class State:
         if known is None:
             gross, signed = self._roughly(strategy)
             booked, cost = float(self.performance(scope).booked), float(self.claims.cost(strategy))
-            known = booked + signed - cost - (gross + abs(booked) + 1) * BILLIONTH
+            known = booked + signed - cost - (gross + abs(booked) + abs(cost) + 1) * BILLIONTH
             self.nets[strategy] = known
         return known
 
     def _roughly(self, strategy: str) -> tuple[float, float]:
         known = self.worth.get(strategy)
         if known is None:
-            gross = signed = 0.0
-            ticks, costs = self.marks.ticks, self.claims.book.costs
-            for key, quantity in self.claims.book.positions.items():
-                if strategy and key[0] != strategy:
-                    continue
-                tick = ticks.get(key[1])
-                value = tick.last_price * quantity if tick is not None else float(costs.get(key, ZERO))
-                signed += value
-                gross += value if value > 0 else -value
-            known = self.worth[strategy] = gross, signed
+            values = self._rough_values(strategy)
+            known = self.worth[strategy] = sum(map(abs, values)), sum(values)
         return known
+
+    def _rough_values(self, strategy: str) -> list[float]:
+        tokens, quantities = self.claims.holdings(strategy)
+        try:
+            prices = map(LAST_PRICE, map(self.marks.ticks.__getitem__, tokens))
+            return list(map(mul, prices, quantities))
+        except KeyError:  # one has had no price yet
+            return [float(value) for value in self._values(strategy, 0)]
 
 
 class View(State):
@@ -133,7 +169,7 @@ class View(State):
     __slots__ = ("_worst", "freeze_quantity", "mark", "signal", "slices")
 
     def __init__(self, desk: Desk, now_ns: int, claims: Claims, signal: TradingSignal) -> None:
-        State.__init__(self, desk, now_ns, claims)
+        super().__init__(desk, now_ns, claims)
         self.signal = signal
         self.mark: Mark | None = desk.marks.mark(signal.instrument_token)
         """Of the signal's instrument."""
@@ -170,10 +206,11 @@ class View(State):
         return max(0, min(self.signal.quantity, held - resting))
 
 
-class Rule(Struct, frozen=True, kw_only=True):
+class Rule(Struct, frozen=True, kw_only=True, dict=True):
     """One control. Its fields are keys of [risk], beside `scope`, which says to what it applies.
 
-    A scope's broker says where it applies at all; its strategy and instrument also what it measures.
+    A scope's broker says where it applies at all; its strategy and instrument also what it measures. What a
+    verdict compares is worked out of a field once, as a cached property: a limit is read far more than made.
     """
 
     code: ClassVar[str]
@@ -195,7 +232,9 @@ class Rule(Struct, frozen=True, kw_only=True):
     def covers(self, order: Order) -> bool:
         """Is it of the strategy and the instrument that the scope names?"""
         scope = self.scope
-        return scope.strategy in ("", order.strategy_id) and scope.instrument in ("", order.instrument.key)
+        if scope.strategy and scope.strategy != order.strategy_id:
+            return False
+        return not scope.instrument or scope.instrument == order.instrument.key
 
     def within(self) -> str:
         """Whose limit it is, for the end of a sentence; nothing where it is everyone's."""
@@ -206,6 +245,15 @@ class Rule(Struct, frozen=True, kw_only=True):
     def refuse(self, order: Order, view: View) -> str | None:
         """The sentence that says why, with the figures; None lets the order pass."""
         raise NotImplementedError(type(self).__name__)  # every rule in RULES has its own
+
+    def low(self, view: View) -> Low | None:  # noqa: ARG002 - of limits on loss
+        """What is to be remembered of a refusal, so that the limit stays passed."""
+        return None
+
+    def usage(self, state: State) -> Usage:
+        used = self.used(state)
+        blocked = used is not None and not self.is_off and self.blocks(used)
+        return Usage(self.code, self.scope, state.broker, used, getattr(self, self.code), blocked)
 
     def used(self, state: State) -> Money | int | None:  # noqa: ARG002 - most have something to measure
         """How much of the limit is used now; None where nothing accumulates, as with one order's size."""

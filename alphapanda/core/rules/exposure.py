@@ -65,6 +65,7 @@ class MaximumOpenPositions(Rule, frozen=True):
     """Maximum number of instruments with a position or an entry on its way (FIA)."""
 
     code: ClassVar[str] = "max_open_positions"
+    by_instrument: ClassVar[bool] = False
     max_open_positions: Annotated[
         Count, Meta(description="how many instruments may have a position at one broker")
     ] = 50
@@ -80,8 +81,7 @@ class MaximumOpenPositions(Rule, frozen=True):
         return f"{len(held)} instruments are open, the limit is {self.max_open_positions}"
 
     def used(self, state: State) -> int:
-        held, only = state.claims.open_instruments(self.scope.strategy), state.token_of(self.scope)
-        return len(held) if not only else int(only in held)
+        return len(state.claims.open_instruments(self.scope.strategy))
 
 
 class MaximumGrossExposure(Rule, frozen=True):

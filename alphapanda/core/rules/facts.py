@@ -4,6 +4,8 @@ from math import isfinite
 
 from alphapanda.core.money import down_to_tick, up_to_tick
 from alphapanda.events import (
+    PRICED,
+    STOPS,
     Instrument,
     Money,
     OrderType,
@@ -13,9 +15,7 @@ from alphapanda.events import (
     Validity,
 )
 
-PRICED = (OrderType.LIMIT, OrderType.SL)
-STOPS = (OrderType.SL, OrderType.SL_M)
-
+OPEN, TTL, MARKET = PositionEffect.OPEN, Validity.TTL, OrderType.MARKET
 Fault = tuple[str, str]
 """(rule, why)"""
 
@@ -44,14 +44,14 @@ def impossible(signal: TradingSignal, instrument: Instrument, last: Money) -> Fa
     if signal.quantity <= 0:
         return "invalid_signal", f"quantity {signal.quantity} is not positive"
     lot = instrument.lot_size
-    if lot > 1 and signal.position_effect is PositionEffect.OPEN and signal.quantity % lot:
+    if lot > 1 and signal.position_effect is OPEN and signal.quantity % lot:
         return "lot_size", f"quantity {signal.quantity} is not a multiple of the lot of {lot}"
-    if signal.validity is Validity.TTL and signal.validity_ttl < 1:
+    if signal.validity is TTL and signal.validity_ttl < 1:
         return (
             "invalid_signal",
             f"validity TTL needs validity_ttl of 1 minute or more, not {signal.validity_ttl}",
         )
-    if signal.order_type is OrderType.MARKET:
+    if signal.order_type is MARKET:
         return None if last > 0 else _unpriced(signal)
     return _impossible_price(signal, instrument) or _impossible_stop(signal, instrument, last)
 

@@ -3,24 +3,16 @@
 What is said of the whole account is said of all strategies of a broker together.
 """
 
+from functools import cached_property
+from math import ceil
 from typing import Annotated, ClassVar
 
 from msgspec import Meta
 
 from alphapanda.core.money import HUNDRED
-from alphapanda.core.rules.approvals import DAY, IST_OFFSET, SECOND
 from alphapanda.core.rules.contract import BILLIONTH, ZERO, Count, Percent, Rule, Rupees, Seconds, State, View
-from alphapanda.events import Money, Order
-
-
-def day_of(time_ns: int) -> int:
-    """The IST day, as a number."""
-    return (time_ns + IST_OFFSET) // DAY
-
-
-def week_of(time_ns: int) -> int:
-    """The week from Monday on, as a number: 1 January 1970 was a Thursday."""
-    return (day_of(time_ns) + 3) // 7
+from alphapanda.events import Low, Money, Order
+from alphapanda.times import SECOND_NS, day_of, week_of
 
 
 class DailyLoss(Rule, frozen=True):
@@ -38,17 +30,19 @@ class DailyLoss(Rule, frozen=True):
             return None
         at, number = view.performance(self.scope), day_of(view.now_ns)
         if view.desk.low(self.scope.strategy, "day", number) is None:
-            least = min(float(at.day_low), view.least_net(self.scope))
-            if float(at.day_start) - least < float(self.max_daily_loss):
+            start, most = float(at.day_start), float(self.max_daily_loss)
+            if start - float(at.day_low) < most and start - view.least_net(self.scope) < most:
                 return None
         lost = self.used(view)
         return None if lost <= self.max_daily_loss else _lost(lost, "day", self.max_daily_loss)
 
     def used(self, state: State) -> Money:
-        at = state.performance(self.scope)
-        number, net = day_of(state.now_ns), state.net(self.scope)
-        low = state.desk.note_low(self.scope.strategy, "day", number, net)
-        return max(ZERO, at.day_start - min(at.day_low, low))
+        at, net = state.performance(self.scope), state.net(self.scope)
+        passed = state.desk.low(self.scope.strategy, "day", day_of(state.now_ns))
+        return max(ZERO, at.day_start - min(at.day_low, net, net if passed is None else passed))
+
+    def low(self, view: View) -> Low:
+        return _low(self, view)
 
     def blocks(self, used: Money | int) -> bool:
         return used > self.max_daily_loss
@@ -67,22 +61,28 @@ class WeeklyLoss(Rule, frozen=True):
     def refuse(self, order: Order, view: View) -> str | None:  # noqa: ARG002 - as Rule has it
         if not self.max_weekly_loss:
             return None
-        at, number = view.performance(self.scope), week_of(view.now_ns)
+        at, number = view.performance(self.scope), week_of(day_of(view.now_ns))
         if view.desk.low(self.scope.strategy, "week", number) is None:
-            least = min(float(at.week_low), view.least_net(self.scope))
-            if float(at.week_start) - least < float(self.max_weekly_loss):
+            start, most = float(at.week_start), float(self.max_weekly_loss)
+            if start - float(at.week_low) < most and start - view.least_net(self.scope) < most:
                 return None
         lost = self.used(view)
         return None if lost <= self.max_weekly_loss else _lost(lost, "week", self.max_weekly_loss)
 
     def used(self, state: State) -> Money:
-        at = state.performance(self.scope)
-        number, net = week_of(state.now_ns), state.net(self.scope)
-        low = state.desk.note_low(self.scope.strategy, "week", number, net)
-        return max(ZERO, at.week_start - min(at.week_low, low))
+        at, net = state.performance(self.scope), state.net(self.scope)
+        passed = state.desk.low(self.scope.strategy, "week", week_of(day_of(state.now_ns)))
+        return max(ZERO, at.week_start - min(at.week_low, net, net if passed is None else passed))
+
+    def low(self, view: View) -> Low:
+        return _low(self, view)
 
     def blocks(self, used: Money | int) -> bool:
         return used > self.max_weekly_loss
+
+
+def _low(rule: Rule, view: View) -> Low:
+    return Low(rule.scope.strategy, view.net(rule.scope), view.now_ns)
 
 
 def _lost(lost: Money, period: str, limit: Money) -> str:
@@ -96,7 +96,7 @@ class Drawdown(Rule, frozen=True):
     by_instrument: ClassVar[bool] = False
     max_drawdown_percent: Annotated[
         Percent,
-        Meta(description="no entry while equity is further below its top, after charges, in percent"),
+        Meta(le=100, description="no entry while equity is further below its top, after charges, in percent"),
     ] = Money(0)
 
     def refuse(self, order: Order, view: View) -> str | None:  # noqa: ARG002 - as Rule has it
@@ -141,6 +141,10 @@ class LossesInARow(Rule, frozen=True):
     def is_off(self) -> bool:
         return not self.max_losses_in_a_row
 
+    @cached_property
+    def cooldown_ns(self) -> int:
+        return ceil(self.loss_cooldown_s * SECOND_NS)
+
     def refuse(self, order: Order, view: View) -> str | None:  # noqa: ARG002 - as Rule has it
         if self.is_off:
             return None
@@ -148,15 +152,17 @@ class LossesInARow(Rule, frozen=True):
         if at.losses_in_a_row < self.max_losses_in_a_row:
             return None
         since_ns = view.now_ns - at.last_loss_ns
-        if since_ns >= self.loss_cooldown_s * SECOND:
+        if since_ns >= self.cooldown_ns:
             return None
         return (
-            f"{at.losses_in_a_row} losses in a row, the last {since_ns / SECOND:.1f} s before;"
+            f"{at.losses_in_a_row} losses in a row, the last {since_ns / SECOND_NS:.1f} s before;"
             f" entries wait {self.loss_cooldown_s} s"
         )
 
     def used(self, state: State) -> int:
         """Losses whose cool-down has passed no longer hold anything back."""
         at = state.performance(self.scope)
-        waits = state.now_ns - at.last_loss_ns < self.loss_cooldown_s * SECOND
+        if self.is_off:
+            return at.losses_in_a_row
+        waits = state.now_ns - at.last_loss_ns < self.cooldown_ns
         return at.losses_in_a_row if waits else min(at.losses_in_a_row, self.max_losses_in_a_row - 1)

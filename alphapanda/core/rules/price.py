@@ -1,13 +1,15 @@
 """Whether the price that an entry rests on can be believed. Where it is missing, nothing is entered."""
 
+from functools import cached_property
+from math import floor
 from typing import Annotated, ClassVar
 
 from msgspec import Meta
 
 from alphapanda.core.money import HUNDRED, exact
-from alphapanda.core.rules.approvals import SECOND
 from alphapanda.core.rules.contract import BILLIONTH, WIDER, Percent, Rule, Seconds, View
 from alphapanda.events import Money, Order
+from alphapanda.times import SECOND_NS
 
 
 class StalePrice(Rule, frozen=True):
@@ -18,15 +20,19 @@ class StalePrice(Rule, frozen=True):
         Seconds, Meta(description="no entry when the instrument's last price is older, in seconds")
     ] = Money("5.0")
 
+    @cached_property
+    def limit_ns(self) -> int:
+        return floor(self.max_price_age_s * SECOND_NS)
+
     def refuse(self, order: Order, view: View) -> str | None:
         if not self.max_price_age_s:
             return None
         if view.mark is None:
             return unseen(order)
         age_ns = view.now_ns - view.mark.time_ns
-        if age_ns <= self.max_price_age_s * SECOND:
+        if age_ns <= self.limit_ns:
             return None
-        return f"the price is {age_ns / SECOND:.1f} s old, the limit is {self.max_price_age_s} s"
+        return f"the price is {age_ns / SECOND_NS:.1f} s old, the limit is {self.max_price_age_s} s"
 
 
 class PriceDeviation(Rule, frozen=True):
@@ -40,14 +46,16 @@ class PriceDeviation(Rule, frozen=True):
     def refuse(self, order: Order, view: View) -> str | None:
         if not self.max_price_deviation_percent:
             return None
-        last = view.marks.price(order.instrument.instrument_token)
-        if last is None:
+        mark = view.mark
+        if mark is None:
             return unseen(order)
         if order.price is None:
-            roughly = abs(view.signal.last_price / float(last) - 1) + BILLIONTH
+            roughly = abs(view.signal.last_price / mark.price - 1) + BILLIONTH
             if roughly < float(self.max_price_deviation_percent) / 100:
                 return None
-        price = order.price if order.price is not None else exact(view.signal.last_price)
+        last, price = exact(mark.price), order.price
+        if price is None:
+            price = exact(view.signal.last_price)
         away = abs(price - last) / last * HUNDRED
         if away <= self.max_price_deviation_percent:
             return None
@@ -67,12 +75,14 @@ class WideSpread(Rule, frozen=True):
     def refuse(self, order: Order, view: View) -> str | None:
         if not self.max_spread_percent:
             return None
-        if view.mark is None or view.mark.tick is None:
+        mark = view.mark
+        if mark is None or mark.tick is None:
             return unseen(order)
-        depth = view.mark.tick.depth
+        depth = mark.tick.depth
         if depth is None:
             return None
-        bid, offer = (side[0].price if side else 0.0 for side in (depth.buy, depth.sell))
+        bid = depth.buy[0].price if depth.buy else 0.0
+        offer = depth.sell[0].price if depth.sell else 0.0
         if not (bid > 0 and offer > 0):  # NaN too
             return "the order book has one side only, or none"
         if bid >= offer:
@@ -98,13 +108,14 @@ class PriceJump(Rule, frozen=True):
     def refuse(self, order: Order, view: View) -> str | None:
         if not self.max_price_jump_percent:
             return None
-        if view.mark is None:
+        mark = view.mark
+        if mark is None:
             return unseen(order)
-        if view.mark.before is None:
+        if mark.before is None or mark.before == mark.price:
             return None
-        if abs(view.mark.price / view.mark.before - 1) + BILLIONTH < float(self.max_price_jump_percent) / 100:
+        if abs(mark.price / mark.before - 1) + BILLIONTH < float(self.max_price_jump_percent) / 100:
             return None
-        price, before = exact(view.mark.price), exact(view.mark.before)
+        price, before = exact(mark.price), exact(mark.before)
         jump = abs(price - before) / before * HUNDRED
         if jump <= self.max_price_jump_percent:
             return None
@@ -120,17 +131,23 @@ class FrozenPrice(Rule, frozen=True):
         Seconds, Meta(description="no entry when ticks came for longer than this at one price, in seconds")
     ] = Money(0)
 
+    @cached_property
+    def limit_ns(self) -> int:
+        return floor(self.max_frozen_s * SECOND_NS)
+
     def refuse(self, order: Order, view: View) -> str | None:
         if not self.max_frozen_s:
             return None
-        if view.mark is None:
+        mark = view.mark
+        if mark is None:
             return unseen(order)
-        if view.mark.changed_ns is None:
+        if mark.changed_ns is None:
             return None
-        still_ns = view.mark.time_ns - view.mark.changed_ns
-        if still_ns <= self.max_frozen_s * SECOND:
+        still_ns = mark.time_ns - mark.changed_ns
+        if still_ns <= self.limit_ns:
             return None
-        return f"the price has stood still for {still_ns / SECOND:.1f} s, the limit is {self.max_frozen_s} s"
+        still_s = still_ns / SECOND_NS
+        return f"the price has stood still for {still_s:.1f} s, the limit is {self.max_frozen_s} s"
 
 
 def unseen(order: Order) -> str:

@@ -1,13 +1,18 @@
 """How many orders in how much time, and what happens to a strategy that repeats itself."""
 
+from collections.abc import Iterable
+from functools import cached_property
+from math import ceil
 from typing import Annotated, ClassVar
 
 from msgspec import Meta
 
-from alphapanda.core.rules.approvals import DAY, IST_OFFSET, SECOND
 from alphapanda.core.rules.contract import Count, Rule, Seconds, State, View
+from alphapanda.core.rules.size import MOST_SLICES
 from alphapanda.events import Money, Order, PositionEffect
+from alphapanda.times import DAY_NS, MINUTE_NS, SECOND_NS, day_of, start_of
 
+OPEN = PositionEffect.OPEN
 HIGHEST_PER_SECOND = {"zerodha": 9}
 """From ten orders in a second on, NSE wants the algorithm registered. No setting goes over this."""
 
@@ -21,6 +26,19 @@ def over_the_threshold(view: View) -> str | None:
     if count + view.slices <= highest:
         return None
     return f"{count} orders in this second, {view.broker} takes at most {highest}; ask again in a second"
+
+
+def room_for(order: Order, view: View, throttles: Iterable[Rule]) -> int:
+    """Into how many orders an exit may be cut now: one that needs more than a throttle has left would never
+    leave. At least one, which the throttle then judges.
+    """
+    highest = HIGHEST_PER_SECOND.get(view.broker)
+    rooms = [] if highest is None else [highest - _in_second(view, "", 0)]
+    for rule in throttles if not view.signal.of_operator else ():
+        used = rule.used(view)
+        if rule.covers(order) and used is not None:
+            rooms.append(int(getattr(rule, rule.code) - used))
+    return max(1, min(rooms, default=MOST_SLICES))
 
 
 class OrdersPerSecond(Rule, frozen=True):
@@ -44,8 +62,10 @@ class OrdersPerSecond(Rule, frozen=True):
     def refuse(self, order: Order, view: View) -> str | None:
         if self.is_off:
             return None
-        kept = self.exit_reserve_per_second if order.position_effect is PositionEffect.OPEN else 0
-        count = _in_second(view, self.scope.strategy, view.token_of(self.scope))
+        kept = self.exit_reserve_per_second if order.position_effect is OPEN else 0
+        if _has_room(self, view, self.max_orders_per_second - kept, view.now_ns - SECOND_NS):
+            return None
+        count = self.used(view)
         if count + view.slices <= self.max_orders_per_second - kept:
             return None
         why = _throttled(count, self.max_orders_per_second, "second", view)
@@ -64,13 +84,15 @@ class OrdersPerMinute(Rule, frozen=True):
 
     def refuse(self, order: Order, view: View) -> str | None:  # noqa: ARG002 - as Rule has it
         limit = self.max_orders_per_minute
-        if not limit or (count := self.used(view)) + view.slices <= limit:
+        if not limit or _has_room(self, view, limit, view.now_ns - MINUTE_NS):
+            return None
+        if (count := self.used(view)) + view.slices <= limit:
             return None
         return _throttled(count, limit, "minute", view)
 
     def used(self, state: State) -> int:
         now, token = state.now_ns, state.token_of(self.scope)
-        return state.approvals.between(now - 60 * SECOND, now + 60 * SECOND, self.scope.strategy, token)
+        return state.approvals.between(now - MINUTE_NS, now + MINUTE_NS, self.scope.strategy, token)
 
 
 class OrdersPerDay(Rule, frozen=True):
@@ -82,18 +104,27 @@ class OrdersPerDay(Rule, frozen=True):
 
     def refuse(self, order: Order, view: View) -> str | None:  # noqa: ARG002 - as Rule has it
         limit = self.max_orders_per_day
-        if not limit or (count := self.used(view)) + view.slices <= limit:
+        if not limit or _has_room(self, view, limit, view.now_ns - DAY_NS):
+            return None
+        if (count := self.used(view)) + view.slices <= limit:
             return None
         return _throttled(count, limit, "day", view)
 
     def used(self, state: State) -> int:
-        midnight = (state.now_ns + IST_OFFSET) // DAY * DAY - IST_OFFSET
+        midnight = start_of(day_of(state.now_ns))
         token = state.token_of(self.scope)
-        return state.approvals.between(midnight - 1, midnight + DAY, self.scope.strategy, token)
+        return state.approvals.between(midnight - 1, midnight + DAY_NS, self.scope.strategy, token)
+
+
+def _has_room(rule: Rule, view: View, limit: int, start_ns: int) -> bool:
+    """Is `limit` clearly not met, since so few are younger than `start_ns`? Else they are to be counted."""
+    scope = rule.scope
+    times = view.approvals.times(scope.strategy, view.signal.instrument_token if scope.instrument else 0)
+    return times.fewer(limit - view.slices + 1, start_ns)
 
 
 def _in_second(state: State, strategy: str, token: int) -> int:
-    return state.approvals.between(state.now_ns - SECOND, state.now_ns + SECOND, strategy, token)
+    return state.approvals.between(state.now_ns - SECOND_NS, state.now_ns + SECOND_NS, strategy, token)
 
 
 def _throttled(count: int, limit: int, period: str, view: View) -> str:
@@ -114,6 +145,10 @@ class DuplicateSignal(Rule, frozen=True):
         ),
     ] = Money("1.0")
 
+    @cached_property
+    def window_ns(self) -> int:
+        return ceil(self.duplicate_window_s * SECOND_NS)
+
     def refuse(self, order: Order, view: View) -> str | None:
         if not self.duplicate_window_s:
             return None
@@ -121,10 +156,10 @@ class DuplicateSignal(Rule, frozen=True):
         if last is None:
             return None
         gap_ns = abs(view.now_ns - last)
-        if gap_ns >= self.duplicate_window_s * SECOND:
+        if gap_ns >= self.window_ns:
             return None
         window = self.duplicate_window_s
-        return f"the same order was approved {gap_ns / SECOND:.3f} s before, the window is {window} s"
+        return f"the same order was approved {gap_ns / SECOND_NS:.3f} s before, the window is {window} s"
 
 
 class RepeatedOrders(Rule, frozen=True):
@@ -149,11 +184,17 @@ class RepeatedOrders(Rule, frozen=True):
     def is_off(self) -> bool:
         return not self.max_repeated_orders
 
+    @cached_property
+    def window_ns(self) -> int:
+        return int(self.repeat_window_s * SECOND_NS)
+
     def refuse(self, order: Order, view: View) -> str | None:
         if self.is_off:
             return None
-        window_ns = int(self.repeat_window_s * SECOND)
-        count = view.approvals.repeats(order, view.now_ns - window_ns, view.now_ns + window_ns)
+        now_ns, window_ns, times = view.now_ns, self.window_ns, view.approvals.like(order)
+        if times.fewer(self.max_repeated_orders, now_ns - window_ns):
+            return None
+        count = times.between(now_ns - window_ns, now_ns + window_ns)
         if count < self.max_repeated_orders:
             return None
         side, effect = order.transaction_type, order.position_effect
@@ -163,8 +204,7 @@ class RepeatedOrders(Rule, frozen=True):
         )
 
     def used(self, state: State) -> int:
-        window_ns, scope = int(self.repeat_window_s * SECOND), self.scope
-        start, end = state.now_ns - window_ns, state.now_ns + window_ns
+        scope, start, end = self.scope, state.now_ns - self.window_ns, state.now_ns + self.window_ns
         return state.approvals.most_repeats(start, end, scope.strategy, state.token_of(scope))
 
 
@@ -180,10 +220,14 @@ class RefusedInARow(Rule, frozen=True):
         Meta(description="a strategy is quarantined after so many refusals and rejections without a fill"),
     ] = 0
 
-    def refuse(self, order: Order, view: View) -> str | None:
+    def refuse(self, order: Order, view: View) -> str | None:  # noqa: ARG002 - as Rule has it
+        return self.meets(view)
+
+    def meets(self, view: View) -> str | None:
+        """Asked before there is an order: most signals that come to nothing never become one."""
         if not self.max_refused_in_a_row:
             return None
-        count = view.refusals.count(order.strategy_id, view.claims.book)
+        count = view.refusals.count(view.signal.strategy_id, view.claims.book)
         if count < self.max_refused_in_a_row:
             return None
         return f"{count} signals in a row came to nothing, the limit is {self.max_refused_in_a_row}"

@@ -6,14 +6,14 @@ from typing import Annotated, ClassVar
 
 from msgspec import Meta, Struct
 
-from alphapanda.core.rules.approvals import DAY, IST_OFFSET
+from alphapanda.core.contracts import underlying_of
 from alphapanda.core.rules.contract import Count, Rule, Rupees, View
 from alphapanda.core.segments import segment_of
 from alphapanda.events import Instrument, Money, Order, PositionEffect
+from alphapanda.times import day_of, number_of
 
 MOST_SLICES = 10
 """Kite cuts an order into at most so many."""
-EPOCH = date(1970, 1, 1).toordinal()
 
 
 class FreezeRow(Struct, frozen=True, forbid_unknown_fields=True):
@@ -31,28 +31,27 @@ class Freeze:
     def __init__(self, rows: Iterable[FreezeRow] = ()) -> None:
         self._rows: dict[str, list[tuple[int, int]]] = {}
         for row in sorted(rows, key=lambda row: row.effective_from):
-            since = row.effective_from.toordinal() - EPOCH
+            since = number_of(row.effective_from)
             self._rows.setdefault(row.underlying, []).append((since, row.units))
+        self._known: dict[int, tuple[Instrument, int, int | None]] = {}
+        """token -> (the instrument as it was listed, day, the most on it)"""
 
     def quantity(self, instrument: Instrument, time_ns: int) -> int | None:
         """What holds on the day (IST) of `time_ns`; None where nothing is known."""
+        day, token = day_of(time_ns), instrument.instrument_token
+        known = self._known.get(token)
+        if known is None or known[0] is not instrument or known[1] != day:
+            known = self._known[token] = instrument, day, self._on(day, instrument)
+        return known[2]
+
+    def _on(self, day: int, instrument: Instrument) -> int | None:
         if not segment_of(instrument).derivative:
             return None
-        day, most = (time_ns + IST_OFFSET) // DAY, None
-        for since, units in self._rows.get(underlying(instrument), ()):
+        most = None
+        for since, units in self._rows.get(underlying_of(instrument), ()):
             if since <= day:
                 most = units
         return most
-
-
-def underlying(instrument: Instrument) -> str:
-    """The instrument list's name, else the letters that its symbol begins with: NIFTY26DECFUT is NIFTY."""
-    if instrument.name:
-        return instrument.name
-    symbol = instrument.tradingsymbol
-    digit = next((place for place, letter in enumerate(symbol) if letter.isdigit()), len(symbol))
-    # NIFTYNXT50 has a number of its own
-    return "NIFTYNXT50" if symbol.startswith("NIFTYNXT50") else symbol[:digit]
 
 
 class MaximumOrderQuantity(Rule, frozen=True):
@@ -95,7 +94,10 @@ class FreezeQuantity(Rule, frozen=True):
     ] = False
     slice_orders: Annotated[
         bool,
-        Meta(description="slice entries over the freeze quantity as well, in at most 10 orders"),
+        Meta(
+            description="slice entries over the freeze quantity as well, in at most 10 orders",
+            extra={"tighter": "neither"},
+        ),
     ] = False
 
     @property

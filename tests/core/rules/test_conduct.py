@@ -44,6 +44,11 @@ def test_a_stop_that_sleeps_is_met_by_nobody(trigger, passes):
     assert against(stop) == (None if passes else "prevent_self_match")
 
 
+def test_a_stop_that_was_triggered_waits_at_its_price_also_where_the_market_has_come_back():
+    woken = {"order_type": OrderType.SL, "trigger_price": Money(99), "price": Money(98), "triggered": True}
+    assert against(order(SELL, strategy_id="other", **woken)) == "prevent_self_match"
+
+
 def test_an_exit_meets_nobody_either_and_the_refusal_names_the_other():
     held = book(10**6, limit(BUY, 100), momentum_1=5)
     risk = judge(MATCH, held=held)

@@ -1,11 +1,13 @@
 """Limits on loss: net of charges, at the last prices."""
 
+import msgspec
 import pytest
 from builders import CLOSE, INFY, SECOND, SELL, TEN_NS, batch, book, tick
-from judging import hear, judge, rule_of, standing, why
+from judging import all_limits, answers, hear, judge, rule_of, standing, why
 
 from alphapanda.core import rules
-from alphapanda.events import Book, Money, Scope
+from alphapanda.events import Book, Money, Refused, Scope
+from alphapanda.store.recovery import fold
 
 DAY, WEEK = rules.DailyLoss(Money(100)), rules.WeeklyLoss(Money(100))
 KEY = ("momentum_1", INFY.instrument_token)
@@ -50,6 +52,29 @@ def test_a_limit_that_was_passed_stays_passed_when_prices_come_back(check, perio
     assert rule_of(risk, last_price=120.0) == check.code
 
 
+@pytest.mark.parametrize("check", [DAY, WEEK], ids=lambda check: check.code)
+def test_a_limit_that_was_passed_stays_passed_over_a_restart(check):
+    risk = judge(check, held=holding(), price=80.0)
+    assert rule_of(judge(check, held=holding(), price=120.0), last_price=120.0) is None
+    refused = [answers(risk, last_price=80.0)[0]]
+    body = msgspec.json.encode(refused[0])
+    known = fold([msgspec.json.decode(body, type=Refused)]).saved.known
+    again = judge(check, held=holding(), price=120.0, known=known)
+    assert why(again, last_price=120.0) == refused[0].why
+    later = TEN_NS + 7 * ROW
+    again.on(batch(tick(120.0), at=7 * 86_400))
+    assert rule_of(again, last_price=120.0, time_ns=later) is None
+
+
+def test_to_look_at_a_loss_changes_no_verdict():
+    limits = all_limits({"max_daily_loss": Money(100), "max_weekly_loss": Money(100)})
+    risk = judge(*limits.rules(), held=holding(), price=80.0, limits=limits)
+    used = {each.key: each.used for each in risk.usage()}
+    assert used["max_daily_loss"] == used["max_weekly_loss"] == 200
+    risk.on(batch(tick(120.0), at=1))
+    assert rule_of(risk, last_price=120.0) is None
+
+
 def test_a_new_day_and_a_new_week_begin_without_the_loss_of_the_last():
     fields = {"day_start": -200, "day_low": -200, "week_start": 0, "week_low": -200}
     daily, weekly = (judge(check, held=holding(), price=80.0) for check in (DAY, WEEK))
@@ -88,6 +113,11 @@ def test_a_row_of_losses_is_followed_by_a_pause(losses, since_s, passes):
     check = rules.LossesInARow(3, Money(60))
     held = standing(losses_in_a_row=losses, last_loss_ns=TEN_NS - int(since_s * SECOND))
     assert rule_of(judge(check, held=held)) == (None if passes else "max_losses_in_a_row")
+
+
+def test_losses_in_a_row_are_shown_also_where_nothing_limits_them():
+    risk = judge(held=standing(losses_in_a_row=3), limits=all_limits({}))
+    assert {each.used for each in risk.usage() if each.key == "max_losses_in_a_row"} == {3}
 
 
 def worst():

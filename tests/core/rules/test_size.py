@@ -6,7 +6,7 @@ import pytest
 from builders import BUY, CLOSE, SELL, TEN_NS
 from hypothesis import given
 from hypothesis import strategies as st
-from judging import answers, judge, rule_of, why
+from judging import all_limits, answers, judge, rule_of, why
 
 from alphapanda import tables
 from alphapanda.core import rules
@@ -116,6 +116,36 @@ def test_the_freeze_quantity_is_that_of_the_day(symbol, day, most):
 
 def test_a_share_has_no_freeze_quantity():
     assert tables.freeze().quantity(Instrument(7, "NSE", "NIFTY"), TEN_NS) is None
+
+
+@pytest.mark.parametrize(
+    ("throttles", "sent"),
+    [
+        ({"max_orders_per_second": 8}, 8),
+        ({"max_orders_per_second": 8, "exit_reserve_per_second": 8}, 8),
+        ({"max_orders_per_second": 0}, 10),
+        ({"max_orders_per_second": 0, "max_orders_per_day": 3}, 3),
+    ],
+)
+def test_an_exit_goes_as_far_as_the_throttles_let_it_and_then_further(throttles, sent):
+    limits = all_limits({"freeze_quantity": True, "max_price_age_s": Money(0)} | throttles)
+    held = Book(positions={("momentum_1", 7): 17550})
+    risk = frozen(*limits.rules(), held=held)
+    found = answers(risk, SELL, **asked(17550, position_effect=CLOSE))
+    assert [one.order.quantity for one in found] == [1755] * sent
+    rest = answers(risk, SELL, **asked(17550, position_effect=CLOSE, time_ns=TEN_NS + 10**9))
+    left = [] if sent in (3, 10) else [1755] * (10 - sent)
+    assert [one.order.quantity for one in rest if isinstance(one, Approved)] == left
+
+
+def test_an_operators_large_close_at_zerodha_leaves_below_its_threshold():
+    held = Book(positions={("momentum_1", 7): 17550})
+    risk = frozen(ON, held=held, broker="zerodha")
+    closing = {"position_effect": CLOSE, "by": "uid 7", "brokers": ("zerodha",)}
+    assert len(answers(risk, SELL, **asked(17550, **closing))) == 9
+    later = TEN_NS + 10**9
+    rest = answers(risk, SELL, **asked(17550, **closing, time_ns=later))
+    assert [one.order.quantity for one in rest] == [1755]
 
 
 def test_an_operators_close_is_sliced_too():
