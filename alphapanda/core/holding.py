@@ -9,23 +9,16 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from alphapanda.core.margins import Margins
-from alphapanda.events import Fill, Money, Position, TransactionType
+from alphapanda.events import CNC, Fill, Money, Position, TransactionType
+from alphapanda.times import day_of
 
 ZERO = Money(0)
 NEVER = -1
-DELIVERY = "CNC"
 EXTERNAL = "EXTERNAL"
 """Who holds what the broker has and no strategy of ours bought."""
-IST_OFFSET_NS = 19_800 * 1_000_000_000
-DAY_NS = 86_400 * 1_000_000_000
 
 Holdings = Mapping[tuple[str, str], int]
 """(EXCHANGE:SYMBOL, product) -> signed quantity."""
-
-
-def day_of(time_ns: int) -> int:
-    """The IST day, in days since 1970."""
-    return (time_ns + IST_OFFSET_NS) // DAY_NS
 
 
 class Lot(NamedTuple):
@@ -41,6 +34,9 @@ class Days(NamedTuple):
 
     current: int = NEVER
     before: int = NEVER
+
+
+UNDATED = Days()
 
 
 class Closed(NamedTuple):
@@ -64,41 +60,54 @@ class Holding:
         """Signed quantity x price over the open lots."""
         self.claim = ZERO
         """What of the cash the lots claim beyond what they cost; below 0 where they need less."""
+        self._of_day: dict[int, int] = {}
+        """Signed open units by the day they were traded. Kept, as are the sums above, because a position may
+        have a lot for each of thousands of fills."""
         self.realized = ZERO
         self.last_fill = fill.price
         self._margins = margins
 
-    def book(self, fill: Fill, days: Days = Days()) -> Closed:  # noqa: B008 - a tuple of numbers
-        """Add a fill."""
+    def book(self, fill: Fill, days: Days = UNDATED) -> Closed:
+        """Add a fill; the answer is what it closed of the lots before it."""
         left, realized, unsettled = fill.signed_quantity, ZERO, ZERO
         while left and self.lots and (self.lots[0].quantity > 0) != (left > 0):
-            lot = self.lots[0]
+            lot = self.lots.popleft()
+            self._count(lot, -1)
             units = min(abs(lot.quantity), abs(left)) * (1 if lot.quantity > 0 else -1)
             realized += (fill.price - lot.price) * units
             left += units
             if units > 0 and self._is_t1(lot, days):
                 unsettled += fill.price * units
-            if units == lot.quantity:
-                self.lots.popleft()
-            else:
-                self.lots[0] = lot._replace(quantity=lot.quantity - units)
+            if units != lot.quantity:
+                rest = lot._replace(quantity=lot.quantity - units)
+                self.lots.appendleft(rest)
+                self._count(rest, 1)
         if left:
             self.lots.append(Lot(left, fill.price, fill.traded_ns))
+            self._count(self.lots[-1], 1)
         self.quantity += fill.signed_quantity
         self.realized += realized
         self.last_fill = fill.price
-        self.cost = sum((lot.quantity * lot.price for lot in self.lots), ZERO)
-        self.claim = sum(map(self._claimed, self.lots), ZERO) - self.cost
         return Closed(realized, unsettled)
+
+    def _count(self, lot: Lot, sign: int) -> None:
+        """A lot comes (1) or goes (-1)."""
+        cost = lot.quantity * lot.price
+        self.cost += sign * cost
+        self.claim += sign * (self._claimed(lot) - cost)
+        day = day_of(lot.traded_ns)
+        self._of_day[day] = self._of_day.get(day, 0) + sign * lot.quantity
+        if not self._of_day[day]:
+            del self._of_day[day]
 
     def _claimed(self, lot: Lot) -> Money:
         side = TransactionType.BUY if lot.quantity > 0 else TransactionType.SELL
         return self._margins(self.instrument, self.product, side, abs(lot.quantity), lot.price)
 
     def _is_t1(self, lot: Lot, days: Days) -> bool:
-        return self.product == DELIVERY and days.before != NEVER and day_of(lot.traded_ns) == days.before
+        return self.product == CNC and days.before != NEVER and day_of(lot.traded_ns) == days.before
 
-    def position(self, last_price: Money, days: Days = Days()) -> Position:  # noqa: B008 - as above
+    def position(self, last_price: Money, days: Days = UNDATED) -> Position:
         return Position(
             broker=self.broker,
             strategy_id=self.strategy_id,
@@ -110,14 +119,14 @@ class Holding:
             realized_pnl=self.realized,
             unrealized_pnl=self.quantity * last_price - self.cost,
             overnight_quantity=self._carried(days.current),
-            t1_quantity=sum(lot.quantity for lot in self.lots if self._is_t1(lot, days)),
+            t1_quantity=self._of_day.get(days.before, 0) if self.product == CNC else 0,
         )
 
     def _carried(self, current: int) -> int:
         """Units of earlier days."""
         if current == NEVER:
             return 0
-        return sum(lot.quantity for lot in self.lots if day_of(lot.traded_ns) != current)
+        return self.quantity - self._of_day.get(current, 0)
 
 
 def external_positions(ours: Iterable[Position], brokers: Holdings) -> dict[tuple[str, str], int]:

@@ -11,16 +11,15 @@ from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from alphapanda.core.holding import DAY_NS, IST_OFFSET_NS
+from alphapanda.core.equity import ACCOUNT
 from alphapanda.core.money import HUNDRED
 from alphapanda.core.portfolio import Standing
-from alphapanda.events import Figures, Money
+from alphapanda.events import Figures, Money, TransactionType
 from alphapanda.rows import Row, figures_row, standing_row, text
 from alphapanda.store.offline import reading, standings_in
+from alphapanda.times import DAY_NS, IST_OFFSET_NS, date_of, number_of, start_of
 
 ZERO = Money(0)
-ACCOUNT = ""
-FIRST_DAY = date(1970, 1, 1).toordinal()
 DAY = f"(at_ns + {IST_OFFSET_NS}) / {DAY_NS}"
 
 
@@ -42,13 +41,17 @@ def portfolio(path: Path) -> dict[str, Row]:
         }
 
 
-def daily(path: Path, days: int) -> dict[str, Row]:
-    """By broker: `days`, a row for each of the newest so many, and `strategies`: the same by their ids."""
+def daily(path: Path, days: int, until: date = date.max) -> dict[str, Row]:
+    """By broker: `days`, a row for each of the newest so many, and `strategies`: the same by their ids.
+
+    Days after `until` are left out.
+    """
+    last = number_of(until)
     with _curves(path) as curves:
         return {
             curve.broker: {
-                "days": curve.daily(days),
-                "strategies": {name: curve.daily(days, name) for name in curve.strategies()},
+                "days": curve.daily(days, last),
+                "strategies": {name: curve.daily(days, last, name) for name in curve.strategies()},
             }
             for curve in curves
         }
@@ -93,8 +96,8 @@ class _Curve:
     def strategies_now(self) -> dict[str, Row]:
         found = {}
         for name in self.strategies():
-            figures, net = self._figures(name), self._net(name)
-            today = net - self._before_today(name)
+            figures = self._figures(name)
+            net, today = figures.net_pnl, figures.net_pnl - self._before_today(name)
             found[name] = figures_row(figures) | {"net_pnl": text(net), "day_net_pnl": text(today)}
         return found
 
@@ -107,13 +110,15 @@ class _Curve:
         ]
 
     def _figures(self, strategy_id: str) -> Figures:
-        """As the last commit has them; `ACCOUNT` only needs what is held."""
+        """A strategy's, or the account's, as the last commit has them."""
         held = self._rows(
             "SELECT quantity, last_price, realized_pnl, unrealized_pnl FROM positions WHERE broker = ?"
             " AND ? IN ('', strategy_id)",
             strategy_id,
         )
-        paid = self._rows("SELECT charges FROM trades WHERE broker = ? AND strategy_id = ?", strategy_id)
+        paid = self._rows(
+            "SELECT charges FROM trades WHERE broker = ? AND ? IN ('', strategy_id)", strategy_id
+        )
         values = [row["quantity"] * Money(row["last_price"]) for row in held]
         last = self._last(strategy_id)
         realized = sum((Money(row["realized_pnl"]) for row in held), ZERO) if last is None else last.realized
@@ -144,33 +149,61 @@ class _Curve:
         """The newest point, or the newest of a day before that one."""
         if not self._kept:
             return None
-        until = before * DAY_NS - IST_OFFSET_NS if before is not None else 2**63 - 1
+        until = start_of(before) if before is not None else 2**63 - 1
         return next(self._points(strategy_id, "at_ns < ? ORDER BY at_ns DESC LIMIT 1", until), None)
 
     def _before_today(self, strategy_id: str) -> Money:
         """The net result with which the newest day began."""
         newest = self._last(ACCOUNT)
-        before = None if newest is None else self._last(strategy_id, newest.day)
-        return ZERO if before is None else before.net
+        return ZERO if newest is None else self._before(strategy_id, newest.day).net
 
-    def daily(self, count: int, strategy_id: str = ACCOUNT) -> list[Row]:
-        """The newest `count` days of the account, oldest first; of a strategy those with a point."""
+    def _before(self, strategy_id: str, day: int) -> Point:
+        """How it stood as that day began. Of the time before the curve there are trades alone: what was held
+        then is worth what it last traded at.
+        """
+        return self._last(strategy_id, day) or self._traded_before(strategy_id, day)
+
+    def _traded_before(self, strategy_id: str, day: int) -> Point:
+        cash, charges = ZERO, ZERO
+        held: dict[tuple[str, str], int] = {}
+        last: dict[tuple[str, str], Money] = {}
+        """Of whichever strategy: the account is the sum of all."""
+        for row in self._rows(
+            "SELECT exchange, trades.* FROM trades JOIN orders USING (order_id) WHERE trades.broker = ?"
+            " AND traded_ns < ? ORDER BY trades.rowid",
+            start_of(day),
+        ):
+            key, price = (row["exchange"], row["tradingsymbol"]), Money(row["price"])
+            last[key] = price
+            if strategy_id in (ACCOUNT, row["strategy_id"]):
+                signed = TransactionType(row["transaction_type"]).sign * row["quantity"]
+                cash -= signed * price
+                charges += Money(row["charges"])
+                held[key] = held.get(key, 0) + signed
+        gross = cash + sum((quantity * last[key] for key, quantity in held.items()), ZERO)
+        return Point(day - 1, gross - charges, gross, charges)  # not all of it realised: nobody asks
+
+    def daily(self, count: int, until: int, strategy_id: str = ACCOUNT) -> list[Row]:
+        """The account's newest `count` days up to `until`, oldest first; of a strategy those with a point."""
         if not self._kept or not count:
             return []
         newest = self._rows(
-            f"SELECT DISTINCT {DAY} AS day FROM equity WHERE broker = ? AND strategy_id = ''"  # noqa: S608
-            f" ORDER BY day DESC LIMIT {count}"
+            f"SELECT DISTINCT {DAY} AS day FROM equity WHERE broker = ? AND strategy_id = ''"  # noqa: S608 - our words
+            f" AND {DAY} <= ? ORDER BY day DESC LIMIT ?",
+            *(until, count),
         )
-        if not newest:
+        today = self._last(ACCOUNT)
+        if not newest or today is None:
             return []
-        first, last = newest[-1]["day"], newest[0]["day"]
-        before = self._last(strategy_id, first) or Point(first, ZERO, ZERO, ZERO)
+        first = newest[-1]["day"]
+        before = self._before(strategy_id, first)
         of_day: dict[int, list[Point]] = {}
-        for point in self._points(strategy_id, "at_ns >= ? ORDER BY at_ns", first * DAY_NS - IST_OFFSET_NS):
+        wanted = f"at_ns >= ? AND {DAY} <= ? ORDER BY at_ns"
+        for point in self._points(strategy_id, wanted, start_of(first), until):
             of_day.setdefault(point.day, []).append(point)
         found = []
         for day, points in of_day.items():
-            if day == last:  # what is held has moved since
+            if day == today.day:  # what is held has moved since
                 points.append(points[-1]._replace(net=self._net(strategy_id)))
             found.append(self._summary(strategy_id, before, points))
             before = points[-1]
@@ -180,14 +213,13 @@ class _Curve:
         day, end = points[0].day, points[-1]
         opening = self.standing.starting_cash
         equity = {"start_equity": text(opening + before.net), "end_equity": text(opening + end.net)}
-        start_ns = day * DAY_NS - IST_OFFSET_NS
         trades = self._rows(
             "SELECT quantity, price FROM trades WHERE broker = ? AND ? IN ('', strategy_id)"
             " AND traded_ns >= ? AND traded_ns < ?",
-            *(strategy_id, start_ns, start_ns + DAY_NS),
+            *(strategy_id, start_of(day), start_of(day + 1)),
         )
         return {
-            "date": date.fromordinal(FIRST_DAY + day).isoformat(),
+            "date": date_of(day).isoformat(),
             **(equity if strategy_id == ACCOUNT else {}),
             "net_pnl": text(end.net - before.net),
             "charges": text(end.charges - before.charges),

@@ -3,9 +3,9 @@
 import os
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import closing, contextmanager
-from datetime import date, datetime, timedelta
+from datetime import date
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,7 +28,7 @@ from alphapanda.events import (
 from alphapanda.rows import Row, asked_row, verdict_row
 from alphapanda.store import journal, lock, schema
 from alphapanda.store.recovery import Recovered, fold
-from alphapanda.times import IST, to_ns
+from alphapanda.times import number_of, start_of
 
 ORDERED = {
     "orders": "rowid",
@@ -108,8 +108,9 @@ def rows(
 
 
 def _day(day: date) -> tuple[int, int]:
-    start = datetime(day.year, day.month, day.day, tzinfo=IST)
-    return to_ns(start), to_ns(start + timedelta(days=1)) - 1
+    """Its first and its last nanosecond."""
+    number = number_of(day)
+    return start_of(number), start_of(number + 1) - 1
 
 
 class Told(NamedTuple):
@@ -255,9 +256,14 @@ def recovered(path: Path) -> Recovered:
         return fold(event for _, event in journal.read(connection))
 
 
-def change_limit(path: Path, event: LimitChanged) -> None:
-    """Set or reset a limit for a daemon that is not running. Raises CannotStart when one is."""
-    _write(path, event)
+def change_limit(path: Path, event: LimitChanged, known: Collection[LimitChanged] | None = None) -> None:
+    """Set or reset a limit for a daemon that is not running. Raises CannotStart when one is, and Fatal where
+    the values that were set at run time are no more those that are `known`.
+    """
+    with lock.hold(path, as_daemon=False):
+        if known is not None and set(known) != set(limits(path)):
+            raise Fatal("limits were changed by another command meanwhile; look again: alphapanda risk show")
+        _append(path, event)
 
 
 def switch(path: Path, *, on: bool, reason: str, by: str) -> None:
@@ -267,9 +273,13 @@ def switch(path: Path, *, on: bool, reason: str, by: str) -> None:
 
 def _write(path: Path, event: object) -> None:
     with lock.hold(path, as_daemon=False):
-        try:
-            with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-                schema.prepare(connection, str(path))
-                journal.Journal(connection).append([(time.time_ns(), event)])
-        except sqlite3.Error as error:
-            raise CannotStart(f"store {path} cannot be written: {error}; check storage.path") from error
+        _append(path, event)
+
+
+def _append(path: Path, event: object) -> None:
+    try:
+        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+            schema.prepare(connection, str(path))
+            journal.Journal(connection).append([(time.time_ns(), event)])
+    except sqlite3.Error as error:
+        raise CannotStart(f"store {path} cannot be written: {error}; check storage.path") from error

@@ -1,12 +1,14 @@
 """What the journal says of the past: folded once at every start, clean or not."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from msgspec import Struct
 
 from alphapanda.core.equity import EquityTracker
 from alphapanda.core.hosted import PAUSED, QUARANTINED, RUNNING
+from alphapanda.core.risk import NOT_ITS_FAULT
+from alphapanda.core.rules import Known
 from alphapanda.core.runner import Fate
 from alphapanda.events import (
     AccountOpened,
@@ -16,6 +18,7 @@ from alphapanda.events import (
     Fill,
     Halt,
     LimitChanged,
+    Low,
     Marked,
     Money,
     Order,
@@ -34,8 +37,10 @@ from alphapanda.events import (
     StrategyResumed,
     Validity,
     Valued,
+    Verdict,
 )
 from alphapanda.pipeline import Saved
+from alphapanda.times import day_of
 
 OfMarket = OrderOpened | OrderUpdated | OrderClosed | OrderFilled
 
@@ -86,6 +91,49 @@ class Recovered(Struct, frozen=True, kw_only=True):
     empty: bool
 
 
+class RefusalsFold:
+    """What risk remembers of its refusals, as `Known` has it."""
+
+    def __init__(self) -> None:
+        self._lows: dict[tuple[str, str, int], Low] = {}
+        self._refused: dict[tuple[str, str], int] = {}
+        self._forgiven: dict[tuple[str, str], int] = {}
+        self._resumed: dict[str, int] = {}
+
+    def on_refused(self, event: Refused) -> None:
+        low, signal = event.low, event.signal
+        if low is not None:
+            place = event.broker, low.strategy, day_of(low.time_ns)
+            known = self._lows.get(place)
+            if known is None or low.net < known.net:
+                self._lows[place] = low
+        if event.verdict is Verdict.REFUSED and not signal.by and event.rule not in NOT_ITS_FAULT:
+            key = event.broker, signal.strategy_id
+            self._refused[key] = self._refused.get(key, 0) + 1
+
+    def on_filled(self, fill: Fill) -> None:
+        self._refused.pop((fill.broker, fill.strategy_id), None)
+        self._forgiven.pop((fill.broker, fill.strategy_id), None)
+
+    def on_resumed(self, strategy_id: str, sequence: int, trackers: Mapping[str, EquityTracker]) -> None:
+        self._resumed[strategy_id] = sequence
+        self._refused = {key: count for key, count in self._refused.items() if key[1] != strategy_id}
+        for broker, tracker in trackers.items():
+            standing = tracker.performance.get(strategy_id)
+            self._forgiven[broker, strategy_id] = 0 if standing is None else standing.rejected_in_a_row
+
+    def known(self) -> Known:
+        lows = ((place[0], low) for place, low in self._lows.items())
+        return Known(
+            lows=tuple(sorted(lows, key=lambda each: each[1].time_ns)),
+            refused={
+                key: (self._refused.get(key, 0), self._forgiven.get(key, 0))
+                for key in self._refused.keys() | self._forgiven.keys()
+            },
+            resumed=dict(self._resumed),
+        )
+
+
 class Fold:
     """One event after the other; `recovered` at the end."""
 
@@ -106,6 +154,7 @@ class Fold:
         self.renewed: dict[str, dict[str, int]] = {}
         self.limits: dict[tuple[str, Scope], LimitChanged] = {}
         self.fates: dict[str, Fates] = {}
+        self.refusals = RefusalsFold()
         self._untaken: list[tuple[Fate, int | None]] = []
         """Of rows that no mark has followed yet: a crash among them, and the row is walked again."""
         self.events = 0
@@ -119,6 +168,7 @@ class Fold:
             case Refused():
                 self._count(event.signal.signal_id)
                 self._untaken.append((event, None))
+                self.refusals.on_refused(event)
             case OrderOpened(order) | OrderUpdated(order) | OrderClosed(order):
                 self._untaken.append((event, _met(order, self.orders.get(order.order_id))))
                 self.orders[order.order_id] = order
@@ -127,6 +177,7 @@ class Fold:
                 self.orders[order.order_id] = order
                 self.fills.append(fill)
                 self._tracker(fill.broker).on_booked(event)
+                self.refusals.on_filled(fill)
                 self._untaken.append((OrderFilled(order, fill), fill.instrument.instrument_token))
             case AccountOpened() | Valued() | DayRolled() | Marked():
                 self._add_of_the_book(event)
@@ -168,6 +219,8 @@ class Fold:
         self, event: StrategyPaused | StrategyFailed | StrategyQuarantined | StrategyResumed
     ) -> None:
         strategy_id = event.strategy_id
+        if isinstance(event, StrategyResumed):
+            self.refusals.on_resumed(strategy_id, self.sequence, self.trackers)
         if isinstance(event, StrategyPaused):
             self.stood_down.setdefault(strategy_id, PAUSED)
         elif isinstance(event, StrategyFailed | StrategyQuarantined):
@@ -204,6 +257,7 @@ class Fold:
                 limits=tuple(self.limits.values()),
                 rolls=tuple(self.rolls),
                 trackers=self.trackers,
+                known=self.refusals.known(),
             ),
             starting_cash=self.starting_cash,
             taken=self.taken,

@@ -53,6 +53,8 @@ class Store:
         self._wake = asyncio.Event()
         self._urgent = asyncio.Event()
         self._mark: RowTaken | None = None
+        self._marked_after = 0
+        """How many of `_pending` came before the mark: later ones are of the next row."""
         self._marked_at = 0.0
         self._writing = False
         self._failure: StoreFailed | None = None
@@ -124,8 +126,8 @@ class Store:
             self._wake.set()
 
     def mark(self, feed: str, row: int, time_ns: int) -> None:
-        """A turn has ended. Written with the next commit, which holds all that the turn caused."""
-        self._mark = RowTaken(feed, row, time_ns)
+        """A turn has ended. Written with the next commit, after all that the turn caused."""
+        self._mark, self._marked_after = RowTaken(feed, row, time_ns), len(self._pending)
         if self._pending or time.monotonic() - self._marked_at > PROGRESS_S:
             self._wake.set()
 
@@ -170,7 +172,7 @@ class Store:
         records, self._pending = self._pending, []
         self._served, self._waiters = self._waiters, []
         if self._mark is not None:
-            records.append((time.time_ns(), self._mark))
+            records.insert(self._marked_after, (time.time_ns(), self._mark))
             self._mark, self._marked_at = None, time.monotonic()
         self._writing = True
         try:

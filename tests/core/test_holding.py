@@ -7,14 +7,16 @@ from builders import BUY, INFY, SELL, TCS, TEN_NS, fill
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alphapanda.core.holding import DAY_NS, DELIVERY, Days, Holding, Lot, day_of, external_positions
+from alphapanda.core.holding import Days, Holding, Lot, external_positions
 from alphapanda.core.margins import FULL
-from alphapanda.events import Money
+from alphapanda.events import CNC, Money
+from alphapanda.tables import declared_margins
+from alphapanda.times import DAY_NS, day_of
 
 TODAY = day_of(TEN_NS)
 
 
-def on_day(number, side=BUY, quantity=10, price="100", product=DELIVERY):
+def on_day(number, side=BUY, quantity=10, price="100", product=CNC):
     """A fill so many days after the third of June."""
     return fill(side, quantity, price, product=product, traded_ns=TEN_NS + number * DAY_NS)
 
@@ -24,11 +26,6 @@ def holding(*fills):
     for one in fills:
         made.book(one)
     return made
-
-
-def test_a_day_is_an_ist_day():
-    midnight_ns = TEN_NS - 10 * 3600 * 10**9
-    assert day_of(midnight_ns) == day_of(midnight_ns + DAY_NS - 1) == day_of(midnight_ns - 1) + 1
 
 
 def test_lots_keep_the_time_they_were_traded():
@@ -55,7 +52,7 @@ def test_without_a_day_nothing_is_carried():
 
 @pytest.mark.parametrize(
     ("bought", "product", "unsettled"),
-    [(-1, DELIVERY, 550), (-2, DELIVERY, 0), (0, DELIVERY, 0), (-1, "MIS", 0)],
+    [(-1, CNC, 550), (-2, CNC, 0), (0, CNC, 0), (-1, "MIS", 0)],
     ids=["T1", "held", "of the day", "intraday"],
 )
 def test_only_what_was_bought_yesterday_for_delivery_brings_cash_of_tomorrow(bought, product, unsettled):
@@ -75,7 +72,7 @@ def test_a_claim_is_what_the_margin_asks_beyond_the_cost():
     assert (holding(fill(BUY, 10)).claim, holding(fill(SELL, 10)).claim) == (0, 2000)
 
 
-keys = st.tuples(st.sampled_from([INFY, TCS]), st.sampled_from(["MIS", DELIVERY]))
+keys = st.tuples(st.sampled_from([INFY, TCS]), st.sampled_from(["MIS", CNC]))
 held = st.lists(st.tuples(keys, st.sampled_from([BUY, SELL]), st.integers(1, 9)), max_size=8)
 
 
@@ -92,3 +89,57 @@ def test_ours_and_the_external_are_the_brokers_by_symbol_and_product(held, broke
         total[position.instrument.key, position.product] += position.quantity
     assert {key: n for key, n in total.items() if n} == {key: n for key, n in theirs.items() if n}
     assert 0 not in external.values()
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([BUY, SELL]), st.integers(1, 9), st.integers(1900, 2100), st.integers(0, 2)
+        ),
+        min_size=1,
+        max_size=30,
+    ),
+    st.sampled_from([FULL, declared_margins()]),
+    st.sampled_from(["CNC", "MIS"]),
+)
+def test_what_is_kept_beside_the_lots_is_what_they_sum_to(trades, margins, product):
+    held = None
+    today = max(day for *_, day in trades)
+    for number, (side, quantity, ticks, day) in enumerate(sorted(trades, key=lambda trade: trade[-1])):
+        one = fill(
+            side, quantity, str(ticks * Money("0.05")), number, product=product,
+            traded_ns=TEN_NS + day * DAY_NS,
+        )  # fmt: skip
+        held = held or Holding(one, margins)
+        held.book(one)
+    days = Days(day_of(TEN_NS) + today, day_of(TEN_NS) + today - 1)
+    claims = [
+        margins(INFY, product, BUY if lot.quantity > 0 else SELL, abs(lot.quantity), lot.price)
+        for lot in held.lots
+    ]
+    assert held.quantity == sum(lot.quantity for lot in held.lots)
+    assert held.cost == sum(lot.quantity * lot.price for lot in held.lots)
+    assert held.claim == sum(claims) - held.cost
+    shown = held.position(Money(100), days)
+    assert shown.overnight_quantity == sum(
+        lot.quantity for lot in held.lots if day_of(lot.traded_ns) != days.current
+    )
+    assert shown.t1_quantity == sum(
+        lot.quantity for lot in held.lots if product == CNC and day_of(lot.traded_ns) == days.before
+    )
+
+
+def test_a_fill_looks_at_its_own_lots_only_however_many_there_are():
+    """Or a day of fills that build one position up would take the square of their number."""
+    asked = []
+
+    def counted(*args):
+        asked.append(args)
+        return FULL(*args)
+
+    held = Holding(fill(BUY, 1, "100"), counted)
+    for number in range(500):
+        held.book(fill(BUY, 1, "100", number))
+    assert len(asked) == 500
+    held.book(fill(SELL, 3, "101", 500))
+    assert len(asked) == 503

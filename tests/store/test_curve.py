@@ -2,6 +2,7 @@
 
 import sqlite3
 from contextlib import closing
+from datetime import date
 
 import pytest
 from builders import BUY, SELL, TCS, TEN_NS, batch, fill, order, tick
@@ -146,6 +147,47 @@ def test_the_newest_days_are_the_last_of_all(path):
     whole, last = curve.daily(path, 9)["paper"], curve.daily(path, 1)["paper"]
     assert last["days"] == whole["days"][-1:]
     assert last["strategies"]["momentum_1"] == whole["strategies"]["momentum_1"][-1:]
+
+
+def test_days_up_to_one_are_those_that_were_shown_then(path):
+    whole, first = curve.daily(path, 9)["paper"], curve.daily(path, 9, date(2024, 6, 3))["paper"]
+    assert first["days"] == whole["days"][:1]
+    assert first["strategies"] == {"momentum_1": whole["strategies"]["momentum_1"][:1], "other": []}
+    assert curve.daily(path, 1, date(2024, 6, 4))["paper"]["days"] == whole["days"][1:]
+    nothing = {"days": [], "strategies": {"momentum_1": [], "other": []}}
+    assert [curve.daily(path, 9, end)["paper"] for end in (date.min, date(2024, 6, 2))] == [nothing] * 2
+    assert curve.daily(path, 9, date.max)["paper"] == whole
+
+
+def test_a_curve_that_begins_after_trades_starts_where_they_left_the_account(path):
+    """As in a store of before the curve: the ten shares stand at the 100 they were bought at."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        first = connection.execute("SELECT min(at_ns) FROM equity").fetchone()[0]
+        connection.execute("DELETE FROM equity WHERE at_ns < ?", (first + DAY_S * SECOND,))
+    found = curve.daily(path, 5)["paper"]
+    (day,) = map(for_people, found["days"])
+    assert (day["date"], day["start_equity"], day["end_equity"]) == ("2024-06-04", 99_999.0, 100_017.0)
+    assert (day["net_pnl"], day["charges"], day["trades"]) == (18.0, 2.0, 2)
+    assert [for_people(row)["net_pnl"] for row in found["strategies"]["momentum_1"]] == [30.0]
+    assert [for_people(row)["net_pnl"] for row in found["strategies"]["other"]] == [-12.0]
+    now = curve.portfolio(path)["paper"]
+    assert shown(now)["day_net_pnl"] == 18.0
+    assert [for_people(row)["day_net_pnl"] for row in now["strategies"].values()] == [30.0, -12.0]
+
+
+def test_the_net_of_strategies_adds_up_where_the_curve_begins_after_trades(tmp_path):
+    desk = Desk(tmp_path / "alphapanda.db")
+    desk.trade(BUY, 10, "100")
+    desk.trade(BUY, 5, "110", 60, strategy_id="other")
+    desk.row(DAY_S, infy=120.0)
+    path = desk.written()
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        last = connection.execute("SELECT max(at_ns) FROM equity").fetchone()[0]
+        connection.execute("DELETE FROM equity WHERE at_ns < ?", (last - 3600 * SECOND,))
+    found = curve.daily(path, 5)["paper"]
+    nets = {name: [for_people(row)["net_pnl"] for row in rows] for name, rows in found["strategies"].items()}
+    assert nets == {"momentum_1": [100.0], "other": [50.0]}
+    assert [for_people(row)["net_pnl"] for row in found["days"]] == [150.0]
 
 
 def test_days_follow_one_another_and_end_where_the_book_stands(path):

@@ -304,6 +304,15 @@ def test_limits_are_changed_for_a_daemon_that_is_stopped_and_only_then(path):
     assert offline.limit_changes(path) == changes
 
 
+def test_a_limit_that_another_command_has_changed_meanwhile_is_not_changed(path):
+    offline.change_limit(path, limit("5"), ())
+    for known in ((), (limit("6"),)):
+        with pytest.raises(Fatal, match="meanwhile"):
+            offline.change_limit(path, limit("7"), known)
+    offline.change_limit(path, limit("7"), (limit("5"),))
+    assert offline.limits(path) == (limit("7"),)
+
+
 def test_why_finds_the_last_verdict_of_each_broker_with_its_order_and_trades(path):
     done = order(status=OrderStatus.FILLED, filled_quantity=10, filled_value=Money(1000))
     position = Position(

@@ -8,10 +8,11 @@ from collections import deque
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from alphapanda.core.margins import Margins
-from alphapanda.events import Fill, Instrument, Money, Order, PositionEffect, TransactionType
+from msgspec import Struct, field
 
-DELIVERY = "CNC"
+from alphapanda.core.margins import Margins
+from alphapanda.events import CNC, Fill, Instrument, Money, Order, PositionEffect, TransactionType
+
 ZERO = Money(0)
 
 
@@ -20,35 +21,45 @@ class Lot(NamedTuple):
     price: Money
 
 
-class Held(NamedTuple):
+class Held(Struct):
     """The open lots of one strategy in one instrument and product, oldest first; quantities are signed."""
 
     instrument: Instrument
     product: str
-    lots: deque[Lot]
-
-    @property
-    def quantity(self) -> int:
-        return sum(lot.quantity for lot in self.lots)
+    margins: Margins
+    lots: deque[Lot] = field(default_factory=deque)
+    quantity: int = 0
+    bound: Money = ZERO
+    """What the lots claim beyond what was paid for them: a sum that is kept, as lots may be thousands."""
 
     def add(self, quantity: int, price: Money) -> None:
+        self.quantity += quantity
         while quantity and self.lots and (self.lots[0].quantity > 0) != (quantity > 0):
             oldest = self.lots.popleft()
+            self.bound -= self._bound(oldest)
             left = oldest.quantity + quantity
             if left and (left > 0) == (oldest.quantity > 0):
                 self.lots.appendleft(Lot(left, oldest.price))
+                self.bound += self._bound(self.lots[0])
                 return
             quantity = left
         if quantity:
             self.lots.append(Lot(quantity, price))
+            self.bound += self._bound(self.lots[-1])
+
+    def _bound(self, lot: Lot) -> Money:
+        side = TransactionType.BUY if lot.quantity > 0 else TransactionType.SELL
+        claimed = self.margins(self.instrument, self.product, side, abs(lot.quantity), lot.price)
+        return claimed - lot.quantity * lot.price
 
 
-class Account:
+class SimulatedAccount:
     """`fills` are what recovery found, oldest first. `margins` says what an order or a position claims."""
 
     def __init__(self, starting_cash: Money, margins: Margins, fills: Iterable[Fill] = ()) -> None:
         self.cash = starting_cash
         self.held: dict[tuple[str, int, str], Held] = {}
+        self._bound = ZERO
         self._margins = margins
         for fill in fills:
             self._book(fill.strategy_id, fill.instrument, fill.product, fill.signed_quantity, fill.price)
@@ -66,8 +77,10 @@ class Account:
         key = strategy_id, instrument.instrument_token, product
         held = self.held.get(key)
         if held is None:
-            held = self.held[key] = Held(instrument, product, deque())
+            held = self.held[key] = Held(instrument, product, self._margins)
+        bound = held.bound
         held.add(quantity, price)
+        self._bound += held.bound - bound
         self.cash -= quantity * price
 
     def required(self, order: Order) -> Money:
@@ -84,26 +97,20 @@ class Account:
 
     def available(self, resting: Iterable[Order]) -> Money:
         """Cash, with what was paid for positions in it, less what they and the resting entries claim."""
-        free = self.cash - sum((self.required(order) for order in resting), ZERO)
-        for held in self.held.values():
-            for quantity, price in held.lots:
-                side = TransactionType.BUY if quantity > 0 else TransactionType.SELL
-                claimed = self._margins(held.instrument, held.product, side, abs(quantity), price)
-                free += quantity * price - claimed
-        return free
+        return self.cash - self._bound - sum((self.required(order) for order in resting), ZERO)
 
     def deliverable(self, token: int, resting: Iterable[Order]) -> int:
         """Shares that may be sold as delivery: holdings and the day's buys, less sales that rest."""
         owned = sum(
             held.quantity
             for (_, other, product), held in self.held.items()
-            if other == token and product == DELIVERY
+            if other == token and product == CNC
         )
         selling = sum(
             order.pending_quantity
             for order in resting
             if order.instrument.instrument_token == token
-            and order.product == DELIVERY
+            and order.product == CNC
             and order.transaction_type is TransactionType.SELL
         )
         return owned - selling

@@ -1,11 +1,9 @@
 """Why the simulated broker rejects an order: Kite's checks, in its words where they are known."""
 
-from alphapanda.core.market.account import DELIVERY, Account
-from alphapanda.core.market.resting import STOPS
+from alphapanda.core.market.account import SimulatedAccount
 from alphapanda.core.money import to_paisa
-from alphapanda.events import Money, Order, OrderType, TransactionType, Validity
+from alphapanda.events import CNC, PRICED, STOPS, Money, Order, OrderType, TransactionType, Validity
 
-PRICED = (OrderType.LIMIT, OrderType.SL)
 WITHOUT_IOC = ("MCX",)
 
 
@@ -57,9 +55,9 @@ def _mistriggered(order: Order, last_price: Money | None) -> str | None:
     return None
 
 
-def uncovered(order: Order, account: Account, resting: list[Order]) -> str | None:
+def uncovered(order: Order, account: SimulatedAccount, resting: list[Order]) -> str | None:
     """What the account lacks for the order: shares of its own to deliver, or funds."""
-    if order.product == DELIVERY and order.transaction_type is TransactionType.SELL:
+    if order.product == CNC and order.transaction_type is TransactionType.SELL:
         mine = account.deliverable(order.instrument.instrument_token, resting)
         if order.quantity > mine:
             return (

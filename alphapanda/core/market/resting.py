@@ -2,13 +2,10 @@
 
 from msgspec.structs import replace
 
-from alphapanda.events import Money, Order, OrderType, Validity
+from alphapanda.events import STOPS, Money, Order, Validity
+from alphapanda.times import MINUTE_NS, midnight_after
 
 NEVER = 1 << 63
-MINUTE = 60_000_000_000
-DAY = 1440 * MINUTE
-IST_OFFSET = 330 * MINUTE
-STOPS = (OrderType.SL, OrderType.SL_M)
 
 
 class Resting:
@@ -19,7 +16,7 @@ class Resting:
         self.met = False
         self.ends_ns = NEVER
         if order.validity is Validity.TTL:
-            self.ends_ns = order.created_ns + order.validity_ttl * MINUTE
+            self.ends_ns = order.created_ns + order.validity_ttl * MINUTE_NS
 
     @property
     def awake(self) -> bool:
@@ -33,7 +30,7 @@ class Resting:
         """
         if not self.met:
             self.met = True
-            self.ends_ns = min(self.ends_ns, _midnight_after(time_ns))
+            self.ends_ns = min(self.ends_ns, midnight_after(time_ns))
 
     def wake(self, time_ns: int) -> None:
         """The price has reached the trigger, and nothing has traded yet."""
@@ -51,11 +48,6 @@ class Resting:
     def end(self, time_ns: int) -> str:
         """Why it ends now."""
         order = self.order
-        if order.validity is Validity.TTL and time_ns >= order.created_ns + order.validity_ttl * MINUTE:
+        if order.validity is Validity.TTL and time_ns >= order.created_ns + order.validity_ttl * MINUTE_NS:
             return f"TTL: {order.validity_ttl} minutes have passed"
         return "DAY: the trading day has ended"
-
-
-def _midnight_after(time_ns: int) -> int:
-    """The end of the IST day, in nanoseconds since 1970 (UTC)."""
-    return ((time_ns + IST_OFFSET) // DAY + 1) * DAY - IST_OFFSET

@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from msgspec.structs import replace
 
 from alphapanda.core.charges import Charges
-from alphapanda.core.market.account import Account, Held
+from alphapanda.core.market.account import Held, SimulatedAccount
 from alphapanda.core.market.simulator import MarketSimulator
-from alphapanda.core.square_off import INTRADAY, Intraday, midnight_after
+from alphapanda.core.square_off import Intraday
 from alphapanda.events import (
+    MIS,
     CancelOrder,
     Instrument,
     Money,
@@ -27,7 +28,7 @@ from alphapanda.events import (
     TickBatch,
     TransactionType,
 )
-from alphapanda.times import to_ist
+from alphapanda.times import midnight_after, to_ist
 
 RMS = "rms"
 """Who asked for the broker's own orders."""
@@ -51,7 +52,13 @@ class SquaringMarket:
     """A market whose broker squares off. `account` is that of `market`; `made` counts its orders so far."""
 
     def __init__(
-        self, market: MarketSimulator, account: Account, intraday: Intraday, broker: str, *, made: int = 0
+        self,
+        market: MarketSimulator,
+        account: SimulatedAccount,
+        intraday: Intraday,
+        broker: str,
+        *,
+        made: int = 0,
     ) -> None:
         self._market = market
         self._account = account
@@ -95,10 +102,10 @@ class SquaringMarket:
 
     def _cancels(self, now_ns: int) -> Iterator[Output]:
         for order in self._market.resting():
-            if order.product == INTRADAY and order.by != RMS:
+            if order.product == MIS and order.by != RMS:
                 since = self._since(now_ns, order.instrument)
                 if since is not None:
-                    why = f"cancelled by the broker, which squares off {INTRADAY} {_from(since)}"
+                    why = f"cancelled by the broker, which squares off {MIS} {_from(since)}"
                     for report in self._market.on(CancelOrder(order)):
                         yield replace(report, time_ns=now_ns, reason=why)
 
@@ -111,7 +118,7 @@ class SquaringMarket:
                 if (order.strategy_id, order.instrument.instrument_token, order.by)
                 == (strategy_id, token, RMS)
             )
-            if product == INTRADAY and held.quantity * left > 0:
+            if product == MIS and held.quantity * left > 0:
                 since = self._since(batch.time_ns, held.instrument)
                 if since is not None:
                     yield from self._close(self._order(strategy_id, held, left, since, batch))
@@ -130,7 +137,7 @@ class SquaringMarket:
             quantity=abs(quantity),
             position_effect=PositionEffect.CLOSE,
             order_type=OrderType.MARKET,
-            product=INTRADAY,
+            product=MIS,
             reference_price=held.lots[-1].price,
             created_ns=batch.time_ns,
             updated_ns=batch.time_ns,

@@ -12,12 +12,13 @@ from collections.abc import Iterable, Sequence
 from math import isfinite
 
 from alphapanda.core.charges import Charges
-from alphapanda.core.market.account import Account
+from alphapanda.core.market.account import SimulatedAccount
 from alphapanda.core.market.offers import Taken, offered, walk
-from alphapanda.core.market.rejections import PRICED, malformed, uncovered
+from alphapanda.core.market.rejections import malformed, uncovered
 from alphapanda.core.market.resting import NEVER, Resting
-from alphapanda.core.money import HUNDRED, down_to_tick, exact, up_to_tick
+from alphapanda.core.money import exact, slipped
 from alphapanda.events import (
+    PRICED,
     CancelOrder,
     Fill,
     MarketTick,
@@ -44,14 +45,11 @@ class MarketSimulator:
         charges: Charges,
         *,
         depth: bool = True,
-        account: Account | None = None,
+        account: SimulatedAccount | None = None,
         orders: Iterable[Order] = (),
         fills: Sequence[Fill] = (),
     ) -> None:
-        self._factor = {
-            TransactionType.BUY: 1 + slippage_percent / HUNDRED,
-            TransactionType.SELL: 1 - slippage_percent / HUNDRED,
-        }
+        self._slippage = slippage_percent
         self._charges = charges
         self._depth = depth
         self._account = account
@@ -131,7 +129,8 @@ class MarketSimulator:
         if len(kept) == len(resting):
             return []
         self._keep(token, kept)
-        return [_cancelled(order, order.updated_ns)]
+        seen_ns = self._seen.time_ns if self._seen is not None else 0
+        return [_cancelled(order, max(order.updated_ns, seen_ns))]
 
     def _keep(self, token: int, resting: list[Resting]) -> None:
         if resting:
@@ -224,14 +223,12 @@ class MarketSimulator:
         levels = offered(tick, order.transaction_type) if self._depth else None
         if levels is not None:
             return walk(levels, order, limit, taken)
-        filled_at = self._slipped(order, price) if limit is None else _limit_fill(order, tick, price, limit)
+        if limit is None:
+            tick_size = order.instrument.tick_size
+            filled_at: Money | None = slipped(price, order.transaction_type, self._slippage, tick_size)
+        else:
+            filled_at = _limit_fill(order, tick, price, limit)
         return [] if filled_at is None else [(filled_at, order.pending_quantity)]
-
-    def _slipped(self, order: Order, price: Money) -> Money:
-        slipped = price * self._factor[order.transaction_type]
-        if order.transaction_type is TransactionType.BUY:
-            return up_to_tick(slipped, order.instrument.tick_size)
-        return down_to_tick(slipped, order.instrument.tick_size)
 
     def _fill(self, one: Resting, price: Money, quantity: int, time_ns: int) -> Report:
         self._trades += 1

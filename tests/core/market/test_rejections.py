@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from alphapanda.core.charges import flat
 from alphapanda.core.margins import FULL
-from alphapanda.core.market import Account, MarketSimulator
+from alphapanda.core.market import MarketSimulator, SimulatedAccount
 from alphapanda.events import CancelOrder, Instrument, Money, PlaceOrder, ReportKind
 
 FUTURE = Instrument(1, "NFO", "NIFTY26DECFUT", lot_size=65, instrument_type="FUT", expiry=date(2026, 12, 29))
@@ -21,7 +21,7 @@ def market(cash=10_000, **keywords):
     return MarketSimulator(
         Money(0),
         flat(Money("0.1")),
-        account=Account(Money(cash), FULL, keywords.get("fills", ())),
+        account=SimulatedAccount(Money(cash), FULL, keywords.get("fills", ())),
         **keywords,
     )
 

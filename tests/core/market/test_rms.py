@@ -4,7 +4,7 @@ from builders import BUY, CLOSE, INFY, LIMIT, SELL, TCS, TEN, fill, order, tick
 
 from alphapanda.core.charges import flat
 from alphapanda.core.margins import FULL
-from alphapanda.core.market import RMS, Account, MarketSimulator, SquaringMarket, with_fee
+from alphapanda.core.market import RMS, MarketSimulator, SimulatedAccount, SquaringMarket, with_fee
 from alphapanda.core.square_off import Intraday
 from alphapanda.events import (
     Money,
@@ -41,7 +41,7 @@ def row(number, clock, instrument=INFY, price=100.0):
 
 
 def market(fills=(), orders=(), made=0):
-    account = Account(Money(1_000_000), FULL, fills)
+    account = SimulatedAccount(Money(1_000_000), FULL, fills)
     inner = MarketSimulator(Money(0), CHARGES, account=account, orders=orders, fills=fills)
     return SquaringMarket(inner, account, Intraday(Hours(), ("paper",)), "paper", made=made)
 

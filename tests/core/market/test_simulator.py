@@ -205,6 +205,16 @@ def test_a_cancelled_order_does_not_fill():
     assert [filled.order_id for filled in simulator.on(batch(tick()))] == ["O000002"]
 
 
+def test_a_cancel_is_of_the_row_that_was_seen_last():
+    """And never of before the order's own last news."""
+    simulator = resting(limit(BUY, "90"))
+    simulator.on(batch(tick(100.0), at=600))
+    (cancelled,) = simulator.on(CancelOrder(order()))
+    assert cancelled.time_ns == TEN_NS + 600 * SECOND
+    simulator.on(PlaceOrder(later := order(sequence=2, updated_ns=TEN_NS + 601 * SECOND)))
+    assert simulator.on(CancelOrder(later))[0].time_ns == TEN_NS + 601 * SECOND
+
+
 def test_a_cancel_of_an_order_that_does_not_rest_says_nothing():
     simulator = market()
     assert simulator.on(CancelOrder(order())) == []
