@@ -7,30 +7,25 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from decimal import Decimal
 from math import isfinite
-from operator import ge, gt, le, lt
 from typing import Any
 
 from alphapanda.config.days import calendar_mistakes
 from alphapanda.config.keys import KEYS, Key, value_of
 from alphapanda.config.layers import lookup
 from alphapanda.config.mistakes import wrong
-from alphapanda.config.settings import Settings, StrategySettings
-from alphapanda.core.limits import misplaced
+from alphapanda.config.settings import Settings, StrategySettings, limits_of
+from alphapanda.core.limits import BOUNDS, misplaced
 from alphapanda.events import Scope
 
 Mistakes = Iterator[tuple[str, str]]
 
 BROKERS = {"paper": "paper_trading", "zerodha": "zerodha"}
 """Each broker and the section that enables it."""
+PRODUCTS = ("MIS", "CNC", "NRML")
 
-_BOUNDS: dict[str, tuple[Callable[[Any, Any], bool], str]] = {
-    "ge": (ge, "{} or more"),
-    "gt": (gt, "more than {}"),
-    "le": (le, "{} or less"),
-    "lt": (lt, "less than {}"),
-}
 _ID = re.compile(r"[A-Za-z0-9_-]{1,32}")
 _INSTRUMENT = re.compile(r"[A-Z]+:[^\sa-z:]([^a-z:\t\r\n]*[^\sa-z:])?")
+_WHOLE_EXCHANGE = re.compile(r"[A-Z]+:\*")
 _CLASS = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
 # Strict on purpose: a look-alike such as localhost.example.com or 127.0.0.1@example.com is not loopback.
 _LOOPBACK = re.compile(
@@ -51,7 +46,7 @@ def check_values(values: Mapping[str, Any], place_of: Callable[[str], str]) -> N
 
 
 def check_settings(settings: Settings, place_of: Callable[[str], str]) -> None:
-    for check in (_active_brokers, _zerodha, _strategies, _feed, _overrides, _calendar):
+    for check in (_active_brokers, _zerodha, _strategies, _feed, _overrides, _limits, _calendar):
         _raise_first(check(settings), place_of)
 
 
@@ -80,7 +75,7 @@ def _decimal(values: Mapping[str, Any], key: Key, prefix: str = "") -> Mistakes:
     if isinstance(value, bool) or not isinstance(value, (int, float, Decimal)):
         yield prefix + name, "expected a number, without quotes; correct it there"
         return
-    for bounded, (holds, words) in _BOUNDS.items():
+    for bounded, (holds, words) in BOUNDS.items():
         bound = key.note(bounded)
         if bound is not None and not holds(value, bound):
             yield prefix + name, f"{value} must be {words.format(bound)}; correct it there"
@@ -111,6 +106,33 @@ def _overrides(settings: Settings) -> Mistakes:
         if scope in seen:
             yield f"{key}.scope", f"is that of risk.overrides[{seen[scope]}] too; make one of the two"
         seen[scope] = index
+
+
+def _limits(settings: Settings) -> Mistakes:
+    """Words that no instrument or product is, and limits that do nothing because of another."""
+    sections = {Scope(): "risk"}
+    for index, override in enumerate(settings.risk.overrides):
+        sections[override.within] = f"risk.overrides[{index}]"
+        yield from _allowed(sections[override.within], override.limits)
+    risk = settings.risk
+    allowed = {"allowed_instruments": risk.allowed_instruments, "allowed_products": risk.allowed_products}
+    yield from _allowed("risk", allowed)
+    for (key, scope), found in limits_of(settings).pointless().items():
+        yield f"{sections[scope]}.{key}", found.problem
+
+
+def _allowed(section: str, limits: Mapping[str, Any]) -> Mistakes:
+    """A word that is misspelt would allow nothing, and that only at the first order."""
+    for text in limits.get("allowed_instruments", ()):
+        if _WHOLE_EXCHANGE.fullmatch(text):
+            continue
+        key = f"{section}.allowed_instruments"
+        yield from _instrument(key, text)
+        if "*" in text:
+            yield key, f'{text!r} is no instrument: a * stands for all of an exchange, such as "NSE:*"'
+    for text in limits.get("allowed_products", ()):
+        if text not in PRODUCTS:
+            yield f"{section}.allowed_products", f"{text!r} is not one of {', '.join(PRODUCTS)}; correct it"
 
 
 def scope_mistake(settings: Settings, scope: Scope) -> tuple[str, str] | None:

@@ -12,7 +12,7 @@ from alphapanda.config.masking import Section
 
 EXCHANGES = ("NSE", "BSE", "NFO", "BFO", "CDS", "BCD", "MCX", "NCO")
 OTHER_PHASES = ("pre_open", "closing_auction", "post_close")
-_CLOCK = re.compile(r"([01]\d|2[0-3]):[0-5]\d")
+_CLOCK = re.compile(r"([01]\d|2[0-3]):[0-5]\d", re.ASCII)
 
 
 class SessionSettings(Section, frozen=True):
@@ -35,7 +35,7 @@ class CalendarSettings(Section, frozen=True):
         ),
     ] = ()
     valid_until: Annotated[
-        str, Meta(description="you vouch for the days until this one, with holidays and sessions")
+        str, Meta(description="the last day to trade; after the table's you vouch for holidays and sessions")
     ] = ""
     no_derivatives: Annotated[
         tuple[str, ...],

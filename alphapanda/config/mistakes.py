@@ -23,6 +23,9 @@ _WORDS = {
     "`float | str`": 'a number or "max"',
     "`bool`": "true or false",
     "`date`": "a date such as 2027-01-26",
+    "`datetime`": "a date with a time",
+    "`time`": "a time of day",
+    "Invalid RFC3339 encoded date": "is not a date such as 2027-01-26",
 }
 
 

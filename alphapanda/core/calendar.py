@@ -12,16 +12,12 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-from alphapanda.core.contracts import contract_of, expiry_of, is_of_index
+from alphapanda.core.contracts import expiry_of, is_of_index, underlying_of
 from alphapanda.core.segments import Segment, segment_of
 from alphapanda.core.sessions import Added, CalendarTable, Market, Phase, Step
 from alphapanda.events import Instrument
-from alphapanda.times import IST, to_ist, to_ns
+from alphapanda.times import IST, MINUTE_NS, date_of, day_of, to_ist, to_ns
 
-DAY_NS = 86_400 * 1_000_000_000
-IST_NS = 19_800 * 1_000_000_000
-MINUTE_NS = 60 * 1_000_000_000
-EPOCH = date(1970, 1, 1)
 MOST_PLANS = 10_000
 FARTHEST = 30
 """Days that are searched for the next session."""
@@ -29,6 +25,8 @@ BEFORE_THE_TABLE = (Step(Phase.CONTINUOUS, time(9, 15), time(15, 30)),)
 WEEKEND = (5, 6)
 SET_SESSIONS = "set them in [calendar] sessions"
 UPDATE = "update Alpha Panda, or set [calendar] valid_until with its holidays and sessions"
+SET_LATER = "set [calendar] valid_until to a later day once its hours are sure"
+CORRECT_EXCHANGE = "correct the name of the instrument, or run with --no-calendar"
 SERIES = 2
 """Letters of a series behind a share's symbol, such as BE: shares with derivatives are in none."""
 
@@ -101,7 +99,13 @@ class Calendar:
         self._table = table
         self._added = added = added or Added()
         self.valid_from = table.valid_from
-        self.valid_until = max(table.valid_until, added.valid_until or table.valid_until)
+        self.valid_until = added.valid_until or table.valid_until
+        self.at_end = UPDATE if self.valid_until >= table.valid_until else SET_LATER
+        """What to do once nothing is known any more."""
+        self.assumed = (
+            f"the calendar begins on {self.valid_from}: days before are taken for regular weekdays,"
+            " 09:15 to 15:30"
+        )
         self._special = {special.day: special for special in table.special}
         self._closed: dict[tuple[date, str], tuple[str, str]] = {}
         self._unclear: dict[tuple[date, str], tuple[str, str]] = {}
@@ -128,7 +132,7 @@ class Calendar:
         if not sessions:
             return None
         opens, closes = sessions[-1]
-        day = _day_of(time_ns)
+        day = to_ist(time_ns).date()
         row = self._table.square_off_of(self._listing(instrument).market, max(day, self.valid_from))
         if row is None:
             return closes
@@ -137,11 +141,13 @@ class Calendar:
         return max(opens, closes - row.minutes_before_close * MINUTE_NS)
 
     def before_table(self, time_ns: int) -> bool:
-        return _day_of(time_ns) < self.valid_from
+        """Whether the hours of that day are assumed."""
+        day = to_ist(time_ns).date()
+        return day < self.valid_from and day <= self.valid_until
 
     def days_left(self, time_ns: int) -> int:
         """Days from that one to the last the calendar knows; negative after it."""
-        return (self.valid_until - _day_of(time_ns)).days
+        return (self.valid_until - to_ist(time_ns).date()).days
 
     def is_open(self, day: date) -> bool:
         """Whether equity derivatives trade on `day`; unknown days count by their weekday."""
@@ -162,7 +168,7 @@ class Calendar:
         ]
 
     def _plan_of(self, time_ns: int, instrument: Instrument) -> _Plan:
-        key = ((time_ns + IST_NS) // DAY_NS, self._listing(instrument))
+        key = (day_of(time_ns), self._listing(instrument))
         found = self._plans.get(key)
         if found is None:
             if len(self._plans) >= MOST_PLANS:
@@ -197,12 +203,12 @@ class Calendar:
         return Market.SHARES if known else Market.DERIVATIVE_SHARES
 
     def _market_of_commodity(self, instrument: Instrument) -> Market:
-        contract = contract_of(instrument.tradingsymbol)
-        name = instrument.name or (contract.underlying if contract else instrument.tradingsymbol)
-        return Market.FARM_COMMODITY if name in self._table.farm else Market.COMMODITY
+        return Market.FARM_COMMODITY if underlying_of(instrument) in self._table.farm else Market.COMMODITY
 
     def _day(self, day: date, exchange: str, market: Market) -> Day:
         """What the configuration says, else the table."""
+        if exchange not in market.exchanges:
+            return Day((), f"{exchange} is not an exchange of the calendar", "", CORRECT_EXCHANGE)
         own = [s for s in self._added.sessions if s.day == day and exchange in s.exchanges]
         if own:
             steps = sorted((Step(Phase.CONTINUOUS, s.opens, s.closes) for s in own), key=lambda s: s.opens)
@@ -210,9 +216,10 @@ class Calendar:
         if day in self._added.holidays:
             return Day((), "holiday of [calendar]", "[calendar] holidays")
         if day > self.valid_until:
-            return Day((), f"the calendar ends on {self.valid_until}", "", UPDATE)
+            return Day((), f"the calendar ends on {self.valid_until}", "", self.at_end)
         if day < self.valid_from:
-            return Day(BEFORE_THE_TABLE) if day.weekday() not in WEEKEND else _weekend(day)
+            assumed = Day(BEFORE_THE_TABLE, f"assumed, the calendar begins on {self.valid_from}")
+            return assumed if day.weekday() not in WEEKEND else _weekend(day)
         return self._tabled(day, market)
 
     def _tabled(self, day: date, market: Market) -> Day:
@@ -244,7 +251,7 @@ class Calendar:
         return found._replace(steps=tuple(_cut(found.steps, row.closes)))
 
     def _planned(self, number: int, listing: _Listing) -> _Plan:
-        day = EPOCH + timedelta(days=number)
+        day = date_of(number)
         found = self._expiring(day, listing)
         spans = _covering(found)
         later = self._first_after(day, listing)
@@ -264,20 +271,20 @@ class Calendar:
     def _first_after(self, day: date, listing: _Listing) -> int | None:
         """The first start of a continuous session on a later day that is known."""
         for _ in range(FARTHEST):
-            day += timedelta(days=1)
-            if day > self.valid_until:
+            if day >= self.valid_until:
                 return self._first_vouched(day, listing)
+            day += timedelta(days=1)
             for step in self._expiring(day, listing).steps:
                 if step.phase is Phase.CONTINUOUS:
                     return _ns(day, step.opens)
         return None
 
     def _first_vouched(self, day: date, listing: _Listing) -> int | None:
-        """A session that the configuration has after the table's end."""
+        """A session that the configuration has after `day` and the table's end."""
         starts = [
             _ns(own.day, own.opens)
             for own in self._added.sessions
-            if own.day >= day and listing.exchange in own.exchanges
+            if own.day > day and listing.exchange in own.exchanges
             if listing.expiry is None or own.day <= listing.expiry
         ]
         return min(starts, default=None)
@@ -319,10 +326,6 @@ def _why(day: date, found: Day, step: Step, later: int | None) -> str:
 
 def _weekend(day: date) -> Day:
     return Day((), f"{day:%A}")
-
-
-def _day_of(time_ns: int) -> date:
-    return EPOCH + timedelta(days=(time_ns + IST_NS) // DAY_NS)
 
 
 def _ns(day: date, clock: time) -> int:

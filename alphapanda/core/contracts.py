@@ -1,4 +1,4 @@
-"""What the symbol of a derivative says: its underlying, its kind, and when it expires.
+"""What the symbol of a derivative says: its underlying, its kind, its strike, and when it expires.
 
 NIFTY26DECFUT and RELIANCE26DEC1400CE name a month; NIFTY26D0124000CE names the day itself: year, month as one
 character (1 to 9, O, N, D), day. The day's instrument list knows better and wins where there is one.
@@ -12,7 +12,7 @@ from functools import lru_cache
 from msgspec import Struct
 
 from alphapanda.core.segments import Segment, segment_of
-from alphapanda.events import Instrument
+from alphapanda.events import Instrument, Money
 
 INDICES = frozenset(
     ("NIFTY", "BANKNIFTY", "FINNIFTY", "MIDCPNIFTY", "NIFTYNXT50", "SENSEX", "BANKEX", "SENSEX50")
@@ -24,6 +24,11 @@ _MONTH_CODES = "123456789OND"
 _END = r"(?P<end>FUT|\d+(\.\d+)?(CE|PE))"
 _MONTHLY = re.compile(rf"(?P<name>.+?)(?P<year>\d\d)(?P<month>{'|'.join(_MONTHS)}){_END}")
 _WEEKLY = re.compile(rf"(?P<name>[A-Z]+)(?P<year>\d\d)(?P<month>[{_MONTH_CODES}])(?P<day>\d\d){_END}")
+
+_STRIKE = re.compile(r"\D\d{2}(?:[A-Z]{3}|[1-9OND]\d{2})(\d+(?:\.\d+)?)(?:CE|PE)$")
+"""After the year and the month or day, whatever the underlying is called."""
+_LAST_NUMBER = re.compile(r"(\d+(?:\.\d+)?)\D*$")
+_LETTERS = re.compile(r"\D+")
 
 _TUESDAY, _THURSDAY = 1, 3
 _TUESDAYS_FROM = date(2025, 9, 1)
@@ -60,6 +65,24 @@ def contract_of(symbol: str) -> Contract | None:
     return Contract(found["name"], 2000 + int(found["year"]), month, day, found["end"] != "FUT")
 
 
+@lru_cache(maxsize=4096)
+def strike_of(symbol: str) -> Money | None:
+    """The strike in an option's symbol: after its date, or else its last number. None without a number."""
+    found = _STRIKE.search(symbol) or _LAST_NUMBER.search(symbol)
+    return Money(found[1]) if found else None
+
+
+def underlying_of(instrument: Instrument) -> str:
+    """What the instrument list says, else the symbol as a contract, else the letters that it begins with."""
+    if instrument.name:
+        return instrument.name
+    contract = contract_of(instrument.tradingsymbol)
+    if contract is not None:
+        return contract.underlying
+    letters = _LETTERS.match(instrument.tradingsymbol)
+    return letters[0] if letters else instrument.tradingsymbol
+
+
 def expiry_of(instrument: Instrument, is_open: Callable[[date], bool]) -> date | None:
     """Its last day: what the instrument list says, else what the symbol says with the exchange's rule.
 
@@ -79,8 +102,7 @@ def expiry_of(instrument: Instrument, is_open: Callable[[date], bool]) -> date |
 
 
 def is_of_index(instrument: Instrument) -> bool:
-    contract = contract_of(instrument.tradingsymbol)
-    return (instrument.name or (contract.underlying if contract else "")) in INDICES
+    return underlying_of(instrument) in INDICES
 
 
 def _monthly(exchange: str, contract: Contract, is_open: Callable[[date], bool]) -> date | None:

@@ -61,7 +61,13 @@ def test_check_says_why_not_and_what_comes_next(folder):
 
 
 @pytest.mark.parametrize(
-    "words", [("soon", "NSE:INFY"), ("2026-11-24T11:00", "NSE:"), ("2026-11-24T11:00", ":X")]
+    "words",
+    [
+        ("soon", "NSE:INFY"),
+        ("9999-12-31T23:59-12:00", "NSE:INFY"),
+        ("2026-11-24T11:00", "NSE:"),
+        ("2026-11-24T11:00", ":X"),
+    ],
 )
 def test_what_cannot_be_read_is_wrong_usage(folder, words):
     done = run(folder, "calendar", "check", *words)
@@ -93,7 +99,35 @@ def test_show_names_the_holiday_its_source_and_what_is_not_known(folder):
     assert "Guru Nanak Jayanti" in done.stdout
     assert "NSE/CMTR/71775" in done.stdout
     assert "set them in [calendar] sessions" in done.stdout
-    assert max(map(len, done.stdout.splitlines())) <= 120
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("show", "2026-12-08"), ("show", "2027-01-01"), ("check", "2026-11-23T15:20", "NSE:INFY"),
+     ("check", "2027-01-01T10:00", "XYZ:INFY"), ("check", "2016-08-15T10:00", "NSE:INFY")],
+    ids=" ".join,
+)  # fmt: skip
+def test_no_line_is_wider_than_a_hundred_columns(folder, words):
+    done = run(folder, "calendar", *words)
+    assert done.code == 0
+    assert max(map(len, done.stdout.splitlines())) <= 100
+
+
+def test_hours_of_before_the_table_are_called_assumed(folder):
+    done = run(folder, "calendar", "show", "2016-08-15")
+    assert done.stdout.count("assumed, the calendar begins on 2024-01-01") == 7
+    done = run(folder, "calendar", "check", "2016-08-15T10:00", "NSE:INFY")
+    assert "days before are taken for regular weekdays" in done.stdout
+    assert "assumed" not in run(folder, "calendar", "show", "2024-01-01").stdout
+    assert "taken for" not in run(folder, "calendar", "check", "2024-01-01T10:00", "NSE:INFY").stdout
+
+
+def test_an_end_of_the_configuration_before_the_tables_is_kept(tmp_path):
+    write_config(tmp_path, strategies=[], calendar={"valid_until": "2026-12-04"})
+    assert answer(tmp_path, "calendar", "check", "2026-12-04T10:00", "NSE:INFY")["may_enter"]
+    after = answer(tmp_path, "calendar", "check", "2026-12-07T10:00", "NSE:INFY")
+    assert (after["phase"], after["may_enter"]) == ("unknown", False)
+    assert answer(tmp_path, "calendar", "show", "2026-12-07")["valid_until"] == "2026-12-04"
 
 
 def test_what_the_configuration_knows_better_is_shown(tmp_path):

@@ -10,6 +10,18 @@ from alphapanda.plan import calendar_of
 
 MISTAKES = {
     "day": ("holidays = [20261224]", "calendar.holidays[0]", "a date such as 2027-01-26"),
+    "no such day": ('holidays = ["2026-02-30"]', "calendar.holidays[0]", "is not a date such as 2027-01-26"),
+    "a moment": ("holidays = [2026-12-24T09:15:00]", "calendar.holidays[0]", "got a date with a time"),
+    "digits": (
+        'sessions = [{date = 2026-11-08, open = "1\u096e:00", close = "1\u096f:00"}]',
+        "calendar.sessions[0].open",
+        "is not a time such as",
+    ),
+    "no clock": (
+        'sessions = [{date = 2026-11-08, open = 18:00:00, close = "19:00"}]',
+        "calendar.sessions[0].open",
+        "expected text in quotes, got a time of day",
+    ),
     "clock": (
         'sessions = [{date = 2026-11-08, open = "6pm", close = "19:00"}]',
         "calendar.sessions[0].open",

@@ -143,6 +143,75 @@ MISTAKES = {
         "risk.overrides[1].scope",
         "is that of risk.overrides[0] too",
     ),
+    "repetitions in no time": (
+        "[risk]\nmax_repeated_orders = 3\nrepeat_window_s = 0",
+        "risk.max_repeated_orders",
+        "does nothing because repeat_window_s is 0",
+    ),
+    "losses without a cool-down": (
+        "[risk]\nmax_losses_in_a_row = 2\nloss_cooldown_s = 0",
+        "risk.max_losses_in_a_row",
+        "does nothing because loss_cooldown_s is 0",
+    ),
+    "all kept for exits": (
+        "[risk]\nexit_reserve_per_second = 8",
+        "risk.exit_reserve_per_second",
+        "lets no entry pass because max_orders_per_second is 8",
+    ),
+    "override that does nothing": (
+        override("{broker = 'zerodha'}", max_order_value=1)
+        + override("{broker = 'paper'}", max_repeated_orders=3)
+        + "[risk]\nrepeat_window_s = 0",
+        "risk.overrides[1].max_repeated_orders",
+        "repeat_window_s is 0",
+    ),
+    "drawdown that nobody reaches": (
+        "[risk]\nmax_drawdown_percent = 100.5",
+        "risk.max_drawdown_percent",
+        "100.5 must be 100 or less",
+    ),
+    "override's drawdown": (
+        override("{broker = 'paper'}", max_drawdown_percent=101),
+        "risk.overrides[0].max_drawdown_percent",
+        "101 must be 100 or less",
+    ),
+    "allowed symbol": (
+        "[risk]\nallowed_instruments = ['INFY']",
+        "risk.allowed_instruments",
+        "'INFY' must look",
+    ),
+    "allowed nothing": (
+        "[risk]\nallowed_instruments = ['']",
+        "risk.allowed_instruments",
+        "'' must look like",
+    ),
+    "allowed half": (
+        "[risk]\nallowed_instruments = ['NSE:']",
+        "risk.allowed_instruments",
+        "'NSE:' must look",
+    ),
+    "allowed stars": ("[risk]\nallowed_instruments = ['*:*']", "risk.allowed_instruments", "'*:*' must look"),
+    "allowed pattern": (
+        "[risk]\nallowed_instruments = ['NSE:*', 'NSE:IN*']",
+        "risk.allowed_instruments",
+        "'NSE:IN*' is no instrument: a * stands for all of an exchange",
+    ),
+    "allowed product": (
+        "[risk]\nallowed_products = ['MIS', 'mis']",
+        "risk.allowed_products",
+        "'mis' is not one of MIS, CNC, NRML",
+    ),
+    "allowed no product": ("[risk]\nallowed_products = ['']", "risk.allowed_products", "'' is not one of"),
+    "override's allowed symbol": (
+        override("{broker = 'paper'}", allowed_instruments="['NSE:INFY', 'TCS']"),
+        "risk.overrides[0].allowed_instruments",
+        "'TCS' must look like",
+    ),
+    "override's allowed product": (
+        override("{broker = 'paper'}", allowed_products="['BO']"),
+        "risk.overrides[0].allowed_products",
+        "'BO' is not one of",
+    ),
     "overrides": ("[risk]\noverrides = 3", "risk.overrides", "expected a list"),
     "override": ("[risk]\noverrides = [3]", "risk.overrides[0]", "expected a table"),
     "no broker": ("active_brokers = []", "active_brokers", "name at least one broker"),
@@ -340,6 +409,8 @@ def test_invented_prices_may_reach_the_exchange_on_this_machine(tmp_path, api, w
         strategy(class_="'a.b_1:C'", id="'A-b_9'"),
         "[feed]\nsource = 'replay'",
         "[risk]\nmax_gross_exposure = 0\noverrides = []",
+        "[risk]\nallowed_instruments = ['NSE:*', 'NSE:NIFTY 50', 'NFO:*']\nallowed_products = ['NRML']",
+        "[risk]\nmax_drawdown_percent = 100\nrepeat_window_s = 0\nloss_cooldown_s = 0",
         override("{broker = 'zerodha'}", max_order_value=0),
         strategy() + override("{strategy = 'one'}", allowed_instruments="['NSE:INFY']", max_daily_loss=1),
         "[zerodha]\nmarket_protection = 2.5\napi_root = 'https://api.kite.trade'",

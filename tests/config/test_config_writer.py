@@ -214,7 +214,7 @@ def loads_or_says_why(path: Path, environ: dict[str, str]) -> None:
         loaded = load(path, environ=environ)
     except ConfigError as error:
         assert str(error).isprintable()  # noqa: PT017 - one line whatever was in the file
-        assert len(str(error)) > 10  # noqa: PT017
+        assert len(str(error)) > 10  # noqa: PT017 - as above
     else:
         assert isinstance(loaded, Loaded)
         repr(loaded)

@@ -72,6 +72,9 @@ MOMENTS = [
     ("2026-08-04 09:05", "NFO:NIFTY26D0824000CE", CLOSED, False, "2026-08-04 09:15"),
     ("2015-01-26 11:00", FNO, CONTINUOUS, True, "2015-01-27 09:15"),
     ("2023-12-29 15:30", FNO, CLOSED, False, "2024-01-01 09:15"),
+    ("9999-12-31 23:59", FNO, UNKNOWN, False, None),
+    ("2026-11-23 11:00", "LSE:VOD", UNKNOWN, False, None),
+    ("2015-01-26 11:00", "NYSE:IBM", UNKNOWN, False, None),
 ]
 
 
@@ -165,7 +168,33 @@ def test_vouching_for_more_days_makes_them_regular_but_for_holidays():
     assert told.at(ns("2027-01-04 15:29"), instrument(FNO)).may_enter
     assert told.at(ns("2027-01-25 16:30"), instrument(FNO)).next_session == "2027-01-27T09:15:00+05:30"
     assert told.at(ns("2027-02-01 11:00"), instrument(FNO)).phase is UNKNOWN
-    assert calendar(valid_until=date(2025, 1, 1)).valid_until == date(2026, 12, 31)
+
+
+def test_an_end_that_is_set_before_the_tables_is_the_end():
+    told = calendar(valid_until=date(2026, 12, 4), holidays=frozenset([date(2026, 11, 25)]))
+    assert told.at(ns("2026-12-04 11:00"), instrument(FNO)).may_enter
+    assert told.at(ns("2026-12-04 11:00"), instrument(FNO)).next_session is None
+    after = told.at(ns("2026-12-07 11:00"), instrument(FNO))
+    assert (after.phase, after.may_enter, after.may_exit) == (UNKNOWN, False, False)
+    assert "ends on 2026-12-04" in after.why
+    assert "set [calendar] valid_until to a later day" in after.why
+    assert told.closes_ns(ns("2026-12-07 11:00"), instrument(FNO)) is None
+    assert told.index_expiry(date(2026, 12, 8)) is None
+    assert told.days_left(ns("2026-12-07 11:00")) == -3
+
+
+def test_an_end_before_the_table_leaves_only_the_days_up_to_it_to_be_assumed():
+    told = calendar(valid_until=date(2020, 1, 1))
+    assert told.at(ns("2019-12-31 11:00"), instrument(FNO)).may_enter
+    assert told.before_table(ns("2019-12-31 11:00"))
+    assert told.at(ns("2021-12-31 11:00"), instrument(FNO)).phase is UNKNOWN
+    assert not told.before_table(ns("2021-12-31 11:00"))
+
+
+def test_in_days_that_are_vouched_for_commodities_end_earlier_once_new_york_has_summer_time():
+    told, gold = calendar(valid_until=date(2027, 6, 30)), instrument("MCX:GOLD27JUNFUT")
+    asked = ["2027-03-12 23:54", "2027-03-15 23:29", "2027-03-15 23:30"]
+    assert [told.at(ns(each), gold).may_enter for each in asked] == [True, True, False]
 
 
 def test_a_session_that_is_told_after_the_end_of_the_table_is_known():

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alphapanda.core.contracts import Contract, contract_of, expiry_of, is_of_index
-from alphapanda.events import Instrument
+from alphapanda.core.contracts import Contract, contract_of, expiry_of, is_of_index, strike_of, underlying_of
+from alphapanda.events import Instrument, Money
 
 MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 CODES = "123456789OND"
@@ -129,3 +129,37 @@ def test_an_index_is_told_from_a_share():
     assert not index("RELIANCE26DECFUT")
     assert not index("NIFTY26DECFUT", name="RELIANCE")
     assert not index("INFY")
+
+
+@pytest.mark.parametrize(
+    ("symbol", "strike"),
+    [
+        ("NIFTY26DEC24000CE", 24_000),
+        ("NIFTY26D0124000CE", 24_000),
+        ("NIFTY2611324000PE", 24_000),
+        ("M&M26DEC3000CE", 3000),
+        ("360ONE26DEC1000CE", 1000),
+        ("USDINR26DEC84.25PE", Money("84.25")),
+        ("BANKNIFTY_48500_CE", 48_500),
+        ("BANKNIFTY48500CE", 48_500),
+        ("NIFTY", None),
+    ],
+)
+def test_the_strike_is_read_from_the_symbol(symbol, strike):
+    assert strike_of(symbol) == strike
+
+
+@pytest.mark.parametrize(
+    ("symbol", "name", "underlying"),
+    [
+        ("NIFTY26DECFUT", "", "NIFTY"),
+        ("NIFTYNXT5026NOVFUT", "", "NIFTYNXT50"),
+        ("360ONE26DEC1000CE", "", "360ONE"),
+        ("BANKNIFTY_48500_CE", "", "BANKNIFTY_"),
+        ("CASTORSEED", "", "CASTORSEED"),
+        ("26DECFUT", "", "26DECFUT"),
+        ("X26DECFUT", "GOLD", "GOLD"),
+    ],
+)
+def test_the_underlying_is_what_the_list_says_or_the_symbol(symbol, name, underlying):
+    assert underlying_of(Instrument(1, "NFO", symbol, name=name)) == underlying
