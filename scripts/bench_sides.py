@@ -21,7 +21,8 @@ from pathlib import Path
 from time import perf_counter, process_time
 from typing import Any, NamedTuple
 
-FIRST_DAY = datetime(2024, 1, 1, 9, 15)  # a Monday
+FIRST_DAY = datetime(2023, 1, 2, 9, 15)  # a Monday
+"""Before the calendar begins every weekday is a trading day."""
 TICKS_A_DAY = 22_500  # one a second from 09:15 up to 15:30, so that no throttle and no calendar refuses any
 LOOKBACK, BUY, SELL = 5, 1.0022, 0.9978
 CASH, COMMISSION = 1_000_000.0, 0.001

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from alphapanda.backtest.loop import Backtest
 from alphapanda.core.charges import flat
 from alphapanda.core.margins import FULL
-from alphapanda.core.market import RMS, Account, MarketSimulator, SquaringMarket, with_fee
+from alphapanda.core.market import RMS, MarketSimulator, SimulatedAccount, SquaringMarket, with_fee
 from alphapanda.core.rules import RULES
 from alphapanda.core.square_off import Intraday
 from alphapanda.core.strategy import Strategy
@@ -37,8 +37,8 @@ from alphapanda.times import IST, to_ist, to_ns
 
 DAY = datetime(2024, 1, 31, tzinfo=IST)
 SECOND = 1_000_000_000
-FIRST, DENSE, SQUARED, RMS_FROM, LAST = 15 * 3600, 15 * 3600 + 1020, 54600, 55200, 55260
-"""Seconds of the day: 15:00, 15:17, 15:10, 15:20 and 15:21."""
+FIRST, DENSE, SQUARED, RMS_FROM, LAST = 15 * 3600, 15 * 3600 + 1020, 54600, 55200, 55440
+"""Seconds of the day: 15:00, 15:17, 15:10, 15:20 and 15:24, when the thinnest book has given it all."""
 TOKENS = (INFY.instrument_token, TCS.instrument_token)
 CASH = Money(1_000_000)
 
@@ -106,11 +106,13 @@ def day_of(drawn, size):
     rows, second, wanted = [], FIRST, ({}, {})
     for gap, which, *two in drawn:
         second += gap
+        if second >= DENSE:
+            break
         rows.append(row_of(len(rows) + 1, second, which, size))
         for mine, wish in zip(wanted, two, strict=True):
             if wish is not None:
                 mine[at(second)] = wish
-    for dense in range(max(DENSE, second), LAST):
+    for dense in range(DENSE, LAST):
         rows += [row_of(len(rows) + number, dense, which, size) for number, which in ((1, 0), (2, 1))]
         for mine in wanted:
             if dense % 30 == 0:
@@ -134,7 +136,7 @@ class Day:
                 intraday=intraday,
             )
         )
-        account, charges = Account(CASH, FULL), flat(Money("0.1"))
+        account, charges = SimulatedAccount(CASH, FULL), flat(Money("0.1"))
         squares = intraday.closes("paper")
         market = MarketSimulator(Money("0.05"), with_fee(charges) if squares else charges, account=account)
         self.market = SquaringMarket(market, account, intraday, "paper") if squares else market

@@ -40,7 +40,7 @@ MISTAKES = {
         "risk.overrides[0].max_ordre_value",
         "did you mean max_order_value?",
     ),
-    "charges not built yet": ("[paper_trading]\ncharges = 'zerodha'", "paper_trading.charges"),
+    "charges of nobody": ("[paper_trading]\ncharges = 'upstox'", "paper_trading.charges"),
     "no broker": ("active_brokers = []", "active_brokers"),
     "unknown broker": ("active_brokers = ['upstox']", "active_brokers", "'upstox'"),
     "paper switched off": ("[paper_trading]\nenabled = false", "paper_trading.enabled"),

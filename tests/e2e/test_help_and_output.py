@@ -135,6 +135,64 @@ def test_rows_can_be_chosen_by_day_broker_strategy_and_number(traded):
     assert answer(traded, "orders", "--strategy", orders[0]["strategy_id"]) == orders
 
 
+def test_the_portfolio_is_narrowed_by_broker_strategy_and_day(traded):
+    (name,) = {row["strategy_id"] for row in answer(traded, "trades")}
+    whole, days = answer(traded, "portfolio"), answer(traded, "portfolio", "--days", "3")
+    assert list(days["paper"]["strategies"]) == [name]
+    assert len(days["paper"]["days"]) == len(days["paper"]["strategies"][name]) == 1
+    assert answer(traded, "portfolio", "--broker", "paper", "--strategy", name) == whole
+    assert answer(traded, "portfolio", "--broker", "zerodha") == {}
+    for words in (
+        ["--date", "2024-01-31"],
+        ["--days", "3", "--date", "9999-12-31"],
+        ["--days", "3", "--limit", "1"],
+    ):
+        assert answer(traded, "portfolio", *words) == days
+    nothing = {"paper": {"days": [], "strategies": {name: []}}}
+    for words in (
+        ["--date", "2024-02-01"],
+        ["--date", "0001-01-01", "--days", "3"],
+        ["--days", "3", "--limit", "0"],
+    ):
+        assert answer(traded, "portfolio", *words) == nothing
+
+
+def test_the_portfolio_of_one_strategy_leaves_out_the_others(tmp_path):
+    write_config(tmp_path, strategies=[strategy("one"), strategy("two"), strategy("idle", enabled=False)])
+    write_ticks(tmp_path, zigzag(20))
+    assert run(tmp_path, "run", "--until-end").code == 0
+    whole = answer(tmp_path, "portfolio")
+    assert list(whole["paper"]["strategies"]) == ["one", "two"]
+    one = answer(tmp_path, "portfolio", "--strategy", "one")
+    assert one["paper"] == whole["paper"] | {"strategies": {"one": whole["paper"]["strategies"]["one"]}}
+    assert answer(tmp_path, "portfolio", "--strategy", "idle")["paper"]["strategies"] == {}
+    for words in ([], ["--days", "1"]):
+        table = run(tmp_path, "portfolio", "--strategy", "one", *words).stdout
+        assert "one" in table
+        assert "two" not in table
+        assert "starting cash" not in table
+    assert answer(tmp_path, "portfolio", "--strategy", "one", "--days", "1")["paper"][
+        "strategies"
+    ].keys() == {"one"}
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--broker", "nope"], "'nope' is not a broker; there are: paper, zerodha"),
+        (["--broker", ""], "'' is not a broker"),
+        (["--strategy", "nope"], "'nope' is not a strategy; there are: a_strategy_with_a_name_of_32char"),
+        (["--strategy", "", "--days", "3"], "'' is not a strategy"),
+        (["--limit", "3"], "it counts days; say --days or --date with it"),
+    ],
+    ids=str,
+)
+def test_the_portfolio_of_what_there_is_not_is_wrong_usage(traded, words, said):
+    done = run(traded, "portfolio", *words)
+    assert (done.code, done.stdout) == (2, "")
+    assert said in done.line
+
+
 def test_an_empty_store_reads_as_empty(tmp_path):
     write_config(tmp_path)
     for command in READING:

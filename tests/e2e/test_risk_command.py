@@ -1,16 +1,14 @@
 """risk show, set, reset, history: the installed command, with a daemon at work and with one stopped."""
 
-import os
-import pty
 import subprocess
 
 import pytest
 from running import (
     COMMAND,
-    FINISH_S,
     answer,
     daemon,
     environment,
+    on_a_terminal,
     run,
     select,
     strategy,
@@ -174,7 +172,7 @@ def test_without_a_daemon_a_limit_is_set_shown_and_given_back(folder):
     )  # fmt: skip
 
 
-def test_a_limit_below_what_is_in_use_lets_through_only_what_reduces_it(folder):
+def test_M58_a_limit_below_what_is_in_use_lets_through_only_what_reduces_it(folder):  # noqa: N802 - the fault's name
     with daemon(folder, *PACE) as running:
         running.until(lambda: any(row["quantity"] for row in answer(folder, "positions")))
         plan = answer(folder, "risk", "set", "max_orders_per_day", "1", *WHY, "--dry-run")
@@ -207,6 +205,10 @@ def test_a_limit_below_what_is_in_use_lets_through_only_what_reduces_it(folder):
     (("max_order_value", "5", "--strategy", "nope"), "'nope' is not a strategy; there are: momentum_1"),
     (("max_order_value", "5", "--instrument", "INFY"), '"EXCHANGE:SYMBOL"'),
     (("max_order_value", "5", "--reason", "  "), "say why, in a few words"),
+    (("max_order_value", "5", "--broker", ""), "names nothing; name one, or leave the option out"),
+    (("max_order_value", "5", "--strategy", " "), "names nothing"),
+    (("max_order_value", "5", "--instrument", ""), "names nothing"),
+    (("max_drawdown_percent", "101"), "max_drawdown_percent must be 100 or less, not 101"),
     (("max_order_value", "900000"), "loosens max_order_value from ₹5,00,000.00 to ₹9,00,000.00"),
 ])  # fmt: skip
 def test_a_wrong_command_is_exit_code_2_and_writes_nothing(folder, words, why):
@@ -215,6 +217,18 @@ def test_a_wrong_command_is_exit_code_2_and_writes_nothing(folder, words, why):
     assert (done.code, done.stdout) == (USAGE, "")
     assert why in done.line
     assert not (folder / "var" / "alphapanda.db").exists()
+
+
+@pytest.mark.parametrize(("words", "why"), [
+    (("show", "--broker", "nope"), "'nope' is not a broker; use paper or zerodha"),
+    (("show", "--strategy", "nope"), "'nope' is not a strategy; there are: momentum_1"),
+    (("show", "--strategy", ""), "names nothing"),
+    (("reset", "max_order_value", "--broker", "", *WHY), "names nothing"),
+])  # fmt: skip
+def test_a_name_that_nothing_has_is_wrong_usage(folder, words, why):
+    done = run(folder, "risk", *words)
+    assert (done.code, done.stdout) == (USAGE, "")
+    assert why in done.line
 
 
 def test_a_limit_of_another_version_stops_the_start_until_it_is_reset(folder):
@@ -235,26 +249,6 @@ def test_a_limit_of_another_version_stops_the_start_until_it_is_reset(folder):
     assert run(folder, "risk", "reset", "max_gonee", "--reason", "stale").code == USAGE
     with daemon(folder, *PACE):
         assert limit(folder, "max_order_value")["cap"] == 50
-
-
-def on_a_terminal(folder, reply, *words):
-    ours, its = pty.openpty()
-    try:
-        process = subprocess.Popen(
-            [COMMAND, *words],
-            cwd=folder,
-            env=environment(),
-            stdin=its,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            encoding="utf-8",
-        )
-        os.write(ours, reply.encode())
-        said, _ = process.communicate(timeout=FINISH_S)
-    finally:
-        os.close(ours)
-        os.close(its)
-    return process.returncode, " ".join(said.split())
 
 
 def test_on_a_terminal_loosening_asks_and_tightening_does_not(folder):

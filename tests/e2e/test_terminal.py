@@ -145,8 +145,14 @@ def test_every_figure_and_every_id_is_whole(traded, columns, rows):
             wanted = {plain(row[key]) for key in keys}
             assert any(wanted <= line for line in lines), (command, row)
     screen = "\n".join(seen(on_terminal(traded, columns, rows, "portfolio"), columns))
-    amounts = answer(traded, "portfolio")["paper"].values()
-    assert {plain(figure) for figure in FIGURE.findall(screen)} == {plain(amount) for amount in amounts}
+    said = answer(traded, "portfolio")["paper"]
+    amounts = {plain(amount) for of in (said, *said["strategies"].values()) for amount in figures_of(of)}
+    assert {plain(figure) for figure in FIGURE.findall(screen)} <= amounts
+    assert {plain(amount) for amount in figures_of(said)} <= {plain(f) for f in FIGURE.findall(screen)}
+
+
+def figures_of(said):
+    return [value for value in said.values() if isinstance(value, float)]
 
 
 def plain(cell):
