@@ -19,7 +19,7 @@ from alphapanda.core.limits import Limits
 from alphapanda.core.margins import FULL, Margins
 from alphapanda.core.portfolio import PortfolioManager
 from alphapanda.core.risk import RiskManager
-from alphapanda.core.rules import Freeze, Reserve, Rule
+from alphapanda.core.rules import Freeze, Known, Reserve, Rule
 from alphapanda.core.runner import StrategyRunner
 from alphapanda.core.square_off import Intraday, SquareOff
 from alphapanda.core.strategy import Strategy
@@ -142,6 +142,8 @@ class Saved(Struct, frozen=True, kw_only=True):
     """(how many of `fills` came before it, the day)"""
     trackers: Mapping[str, EquityTracker] = {}
     """By broker: what the points of the equity curve say of it."""
+    known: Known = Known()
+    """What risk refused, and whom the operator forgave."""
 
 
 class Plan(Struct, frozen=True, kw_only=True):
@@ -214,6 +216,7 @@ def build_cores(plan: Plan, saved: Saved | None = None) -> Cores:
             intraday=intraday,
             margins=plan.margins,
             past=past.orders,
+            known=past.known,
             sequence=past.sequence,
             books=books,
             halted=past.halted,

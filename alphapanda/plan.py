@@ -4,17 +4,18 @@ import importlib.util
 import sys
 from collections.abc import Callable, Container, Iterable, Sequence
 from datetime import date, time
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 
 import msgspec
 
 from alphapanda.config import Loaded, Settings, StrategySettings, limits_of, vouched_until
-from alphapanda.core.calendar import UPDATE, Calendar
+from alphapanda.core.calendar import Calendar
 from alphapanda.core.charges import Charges, ZerodhaCharges, flat
 from alphapanda.core.margins import FULL, Margins
-from alphapanda.core.market import Account, Market, MarketSimulator, SquaringMarket, with_fee
-from alphapanda.core.money import percent_of, up_to_tick
+from alphapanda.core.market import Market, MarketSimulator, SimulatedAccount, SquaringMarket, with_fee
+from alphapanda.core.money import slipped
 from alphapanda.core.rules import Reserve
 from alphapanda.core.segments import segment_of
 from alphapanda.core.sessions import Added, AddedSession, Phase
@@ -81,13 +82,12 @@ def calendar_remarks(calendar: Calendar | None, time_ns: int) -> list[str]:
     if calendar is None:
         return []
     if calendar.before_table(time_ns):
-        assumed = "days before are taken for regular weekdays, 09:15 to 15:30"
-        return [f"the calendar begins on {calendar.valid_from}: {assumed}"]
+        return [calendar.assumed]
     left = calendar.days_left(time_ns)
     if left < 0:
-        return [f"the calendar ended on {calendar.valid_until}, no row after it may trade: {UPDATE}"]
+        return [f"the calendar ended on {calendar.valid_until}, no row after it may trade: {calendar.at_end}"]
     if left < ENDS_SOON_DAYS:
-        return [f"the calendar ends on {calendar.valid_until}, in {left} days: {UPDATE}"]
+        return [f"the calendar ends on {calendar.valid_until}, in {left} days: {calendar.at_end}"]
     return []
 
 
@@ -111,7 +111,7 @@ def market_of(
     if paper.charges == "zerodha":
         _look_at_rates("the store", _traded_still(orders, fills))
     charges = charges_of(settings, fills)
-    account = Account(starting_cash, margins_of(settings), fills)
+    account = SimulatedAccount(starting_cash, margins_of(settings), fills)
     market = MarketSimulator(
         paper.slippage_percent,
         with_fee(charges) if squares else charges,
@@ -136,9 +136,9 @@ def reserve_of(settings: Settings) -> Reserve:
     charges, slippage = charges_of(settings), settings.paper_trading.slippage_percent
 
     def reserve(order: Order) -> Money:
-        price, quantity = order.reference_price, order.pending_quantity
-        if order.transaction_type is TransactionType.BUY and order.price is None:
-            price = up_to_tick(price + percent_of(slippage, price), order.instrument.tick_size)
+        price, quantity, side = order.reference_price, order.pending_quantity, order.transaction_type
+        if side is TransactionType.BUY and order.price is None:
+            price = slipped(price, side, slippage, order.instrument.tick_size)
         return (price - order.reference_price) * quantity + charges(order, price, quantity, order.created_ns)
 
     return reserve
@@ -265,8 +265,8 @@ def _module(name: str, where: str, folder: Path) -> ModuleType:
     for base in (folder, Path.cwd()):
         path = (base / relative).with_suffix(".py")
         if path.is_file():
-            return _load(f"{name}@{path}", where, lambda path=path, name=name: _from_file(name, path))  # type: ignore[misc]
-    return _load(name, where, lambda: importlib.import_module(name))
+            return _load(f"{name}@{path}", where, partial(_from_file, name, path))
+    return _load(name, where, partial(importlib.import_module, name))
 
 
 def _load(name: str, where: str, load: Callable[[], ModuleType]) -> ModuleType:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pty
 import signal
 import sqlite3
 import subprocess
@@ -93,6 +94,28 @@ def run(folder: Path, *words: object, env: Mapping[str, str] | None = None, with
         check=False,
     )
     return Done(ended.returncode, ended.stdout, ended.stderr)
+
+
+def on_a_terminal(folder: Path, reply: str, *words: str) -> tuple[int, str]:
+    """The exit code, and what the command says, as one line, to somebody who answers `reply`."""
+    ours, its = pty.openpty()
+    try:
+        os.write(ours, reply.encode())
+        ended = subprocess.run(
+            [COMMAND, *words],
+            cwd=folder,
+            env=environment(),
+            stdin=its,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            timeout=FINISH_S,
+            check=False,
+        )
+    finally:
+        os.close(ours)
+        os.close(its)
+    return ended.returncode, " ".join(ended.stdout.split())
 
 
 def answer(folder: Path, *words: object) -> Any:

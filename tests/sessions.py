@@ -176,7 +176,7 @@ def refused(signal_id: str = "S000001", broker: str = "paper") -> Refused:
 async def until(fact: Callable[[], object]) -> None:
     """Poll a fact that nobody tells of."""
     async with asyncio.timeout(DEADLINE_S):
-        while not fact():  # noqa: ASYNC110
+        while not fact():  # noqa: ASYNC110 - a fact of any kind: nothing says when it comes true
             await asyncio.sleep(0)
 
 

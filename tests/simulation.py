@@ -20,11 +20,11 @@ def session(
 
 def first(rows: int, keys: Sequence[str], **settings: object) -> list[TickBatch]:
     """The first rows of a session."""
-    return list(islice(session(keys, **settings).batches(), rows))  # type: ignore[arg-type]
+    return list(islice(session(keys, **settings).batches(), rows))
 
 
 def whole(keys: Sequence[str], **settings: object) -> Iterator[TickBatch]:
-    return session(keys, **settings).batches()  # type: ignore[arg-type]
+    return session(keys, **settings).batches()
 
 
 def ticks_of(key: str, rows: Iterable[TickBatch]) -> Iterator[MarketTick]:

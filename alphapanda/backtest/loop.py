@@ -18,12 +18,12 @@ from alphapanda.events import (
     Timer,
 )
 from alphapanda.pipeline import FLOW, Cores, Stage
+from alphapanda.times import SECOND_NS
 
 Tap = Callable[[object], None]
 Take = Callable[[Any], Sequence[object]]
 TakeRow = Callable[[TickBatch], Sequence[object]]
 """Rows come by the million and mostly lead to nothing, so they go straight to what takes ticks."""
-SECOND = 1_000_000_000
 
 
 class Backtest:
@@ -62,7 +62,7 @@ class Backtest:
         self._drain()
 
     def turn(self, batch: TickBatch) -> None:
-        if self._timed and batch.time_ns // SECOND > self._second:
+        if self._timed and batch.time_ns // SECOND_NS > self._second:
             self._tick_over(batch.time_ns)
         queue = self._queue
         for take in self._row_to_markets:
@@ -78,8 +78,8 @@ class Backtest:
 
     def _tick_over(self, time_ns: int) -> None:
         """A second of the rows' clock has passed: timers run between turns."""
-        self._second = time_ns // SECOND
-        self._queue.extend(self._cores.strategy.on(Timer(self._second * SECOND)))
+        self._second = time_ns // SECOND_NS
+        self._queue.extend(self._cores.strategy.on(Timer(self._second * SECOND_NS)))
         self._drain()
 
     def finish(self) -> None:

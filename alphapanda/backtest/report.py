@@ -20,6 +20,7 @@ from alphapanda.events import (
     OrderUpdated,
     Refused,
     StrategyFailed,
+    StrategyQuarantined,
     TickBatch,
 )
 from alphapanda.pipeline import build_cores
@@ -88,7 +89,7 @@ class Ledger:
         self.orders: dict[str, Order] = {}
         self.booked: list[Booked] = []
         self.verdicts: list[Approved | Refused] = []
-        self.failures: list[StrategyFailed] = []
+        self.failures: list[StrategyFailed | StrategyQuarantined] = []
         self.equity = Equity(float(starting_cash))
 
     def tap(self, event: object) -> None:
@@ -100,7 +101,7 @@ class Ledger:
             case Booked():
                 self.booked.append(event)
                 self.equity.on_fill(event)
-            case StrategyFailed():
+            case StrategyFailed() | StrategyQuarantined():
                 self.failures.append(event)
 
     def wins_and_closes(self) -> tuple[int, int]:
@@ -142,11 +143,14 @@ class Result:
 
     def remarks(self) -> list[str]:
         """What the user should know beside the figures."""
-        failed = [
-            f"strategy {f.strategy_id} raised and was quarantined at {to_ist(f.time_ns)}: {f.error}"
-            for f in self.ledger.failures
-        ]
-        return failed + self.warnings
+        return [_fallen(failure) for failure in self.ledger.failures] + self.warnings
+
+
+def _fallen(failure: StrategyFailed | StrategyQuarantined) -> str:
+    name, at = failure.strategy_id, to_ist(failure.time_ns)
+    if isinstance(failure, StrategyFailed):
+        return f"strategy {name} raised and was quarantined at {at}: {failure.error}"
+    return f"strategy {name} was quarantined at {at}: {failure.rule}: {failure.why}"
 
 
 def run_backtest(

@@ -9,7 +9,8 @@ import typer
 
 from alphapanda.cli.completion import strategies
 from alphapanda.cli.context import context_of
-from alphapanda.cli.output import DAY, clock, print_json, print_table, rupees
+from alphapanda.cli.options import DAY
+from alphapanda.cli.output import clock, print_json, print_table, rupees
 from alphapanda.cli.progress import progress_bar
 from alphapanda.cli.run import Columns, Data, NoCalendar, SkipBadRows, data_overrides
 from alphapanda.errors import CannotStart, DataError

@@ -1,20 +1,21 @@
 """orders, trades, positions, portfolio, signals: what the store knows, with the daemon running or not."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
+from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
 import typer
 
 from alphapanda.cli.completion import brokers, strategies
-from alphapanda.cli.context import store_of
-from alphapanda.cli.output import DAY, clock, counted, print_json, print_table, profit, rupees
+from alphapanda.cli.context import context_of, store_of
+from alphapanda.cli.options import DAY, Json
+from alphapanda.cli.output import clock, counted, print_json, print_table, profit, rupees
 
 Row = dict[str, Any]
 OFFSET = "+05:30"
 MOST_ROWS = 10**9
 MOST_DAYS = 10_000
-Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, nothing else.")]
 Broker = Annotated[str | None, typer.Option("--broker", help="Only this broker.", autocompletion=brokers)]
 Strategy = Annotated[
     str | None, typer.Option("--strategy", help="Only this strategy id.", autocompletion=strategies)
@@ -178,8 +179,20 @@ def positions(
 def portfolio(
     ctx: typer.Context,
     broker: Broker = None,
+    strategy: Annotated[
+        str | None,
+        typer.Option("--strategy", help="Of the strategies only this id.", autocompletion=strategies),
+    ] = None,
     days: Annotated[
         int | None, typer.Option("--days", min=1, max=MOST_DAYS, help="What each of the newest days brought.")
+    ] = None,
+    date: Annotated[
+        datetime | None,
+        typer.Option("--date", help="What this day (IST) brought; with --days: those up to it.", **DAY),
+    ] = None,
+    limit: Annotated[
+        int | None,
+        typer.Option("--limit", min=0, max=MOST_ROWS, help="With --days or --date: only so many days."),
     ] = None,
     json: Json = False,
 ) -> None:
@@ -190,17 +203,61 @@ def portfolio(
 
     Example: alphapanda portfolio --days 5
     """
+    from alphapanda.config.checks import BROKERS
     from alphapanda.store import curve
 
-    store = store_of(ctx)
-    read = curve.portfolio(store) if days is None else curve.daily(store, days)
-    found = {name: _for_people(row) for name, row in read.items() if broker in (None, name)}
+    daily = days is not None or date is not None
+    if limit is not None and not daily:
+        raise typer.BadParameter("it counts days; say --days or --date with it", param_hint="--limit")
+    settings = context_of(ctx).load().settings
+    store = Path(settings.storage.path)
+    read = _daily(store, days, date, limit) if daily else curve.portfolio(store)
+    traded = [name for row in read.values() for name in row["strategies"]]
+    _check_name("--broker", broker, [*BROKERS, *read])
+    _check_name("--strategy", strategy, [*(entry.id for entry in settings.strategies), *traded])
+    found = {name: _for_people(_only(strategy, row)) for name, row in read.items() if broker in (None, name)}
     if json:
         print_json(found)
-    elif days is None:
-        _print_portfolio(found)
+    elif daily:
+        _print_days(found, strategy)
     else:
-        _print_days(found)
+        _print_portfolio(found, strategy)
+
+
+def _daily(store: Path, days: int | None, date: datetime | None, limit: int | None) -> dict[str, Row]:
+    """A date without `days` is that day alone."""
+    from alphapanda.store import curve
+
+    count = min(1 if days is None else days, MOST_DAYS if limit is None else limit)
+    read = curve.daily(store, count, date.date()) if date else curve.daily(store, count)
+    if date is None or days is not None:
+        return read
+
+    def of_that_day(rows: list[Row]) -> list[Row]:
+        return [row for row in rows if row["date"] == date.date().isoformat()]
+
+    return {
+        broker: {
+            "days": of_that_day(curves["days"]),
+            "strategies": {name: of_that_day(rows) for name, rows in curves["strategies"].items()},
+        }
+        for broker, curves in read.items()
+    }
+
+
+def _check_name(option: str, name: str | None, known: Iterable[str]) -> None:
+    names = list(dict.fromkeys(known))
+    if name is not None and name not in names:
+        kind = option.removeprefix("--")
+        raise typer.BadParameter(
+            f"{name!r} is not a {kind}; there are: {', '.join(names) or 'none'}", param_hint=option
+        )
+
+
+def _only(strategy: str | None, row: Row) -> Row:
+    if strategy is None:
+        return row
+    return row | {"strategies": {name: each for name, each in row["strategies"].items() if name == strategy}}
 
 
 def _for_people(row: Any) -> Any:
@@ -271,26 +328,28 @@ def _one_day(cells: list[list[str]], index: int) -> str:
     return f"{days.pop()} {OFFSET}"
 
 
-def _print_portfolio(found: dict[str, Row]) -> None:
-    """A line a figure, so that crores fit beside crores."""
+def _print_portfolio(found: dict[str, Row], strategy: str | None) -> None:
+    """A line a figure, so that crores fit beside crores. Of one strategy its own figures alone."""
     names = list(found)
     rows = [[label, *(show(found[name][key]) for name in names)] for label, key, show in PORTFOLIO]
-    print_table("Portfolio", ["", *names], rows if found else [], profits=names)
+    if strategy is None:
+        print_table("Portfolio", ["", *names], rows if found else [], profits=names)
     mine = [
         {"broker": broker, "strategy_id": name} | row
         for broker, figures in found.items()
         for name, row in figures["strategies"].items()
     ]
-    if mine:
+    if mine or strategy is not None:
         _show("Strategies", STRATEGIES, mine, json=False)
 
 
-def _print_days(found: dict[str, Row]) -> None:
+def _print_days(found: dict[str, Row], strategy: str | None) -> None:
     of_strategy = tuple(column for column in DAYS if "equity" not in column.key)
     for broker, curves in found.items():
-        _show(f"{broker} · {counted(len(curves['days']), 'day')}", DAYS, curves["days"], json=False)
+        if strategy is None:
+            _show(f"{broker} · {counted(len(curves['days']), 'day')}", DAYS, curves["days"], json=False)
         for name, rows in curves["strategies"].items():
-            if rows:
+            if rows or strategy is not None:
                 _show(f"{broker} · {name}", of_strategy, rows, json=False)
     if not found:
         print_table("Portfolio", [""], [])

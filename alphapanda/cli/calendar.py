@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from alphapanda.cli.context import context_of
-from alphapanda.cli.output import DAY, clock, print_json, print_table, say
+from alphapanda.cli.options import DAY, Json
+from alphapanda.cli.output import clock, print_json, print_table, put_folded
 
 if TYPE_CHECKING:
     from alphapanda.core.calendar import Calendar, Day
@@ -19,7 +20,6 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-Json = Annotated[bool, typer.Option("--json", help="One JSON document instead of text.")]
 MARKETS = {
     "shares": "shares, funds",
     "derivative_shares": "F&O shares",
@@ -50,23 +50,26 @@ def show(
         return
     rows = [line for market in document["markets"] for line in _lines(market)]
     columns = ["market", "exchanges", "phase", "from", "to", "about"]
-    print_table(f"{day:%A} {day:%Y-%m-%d}", columns, rows, whole=("phase", "from", "to"), below="about")
+    print_table(f"{day:%A} {document['date']}", columns, rows, whole=("phase", "from", "to"), below="about")
     if stops := document["index_expiry_closes"]:
-        say(f"Contracts on an index stop at {stops} on the day they expire.")
+        put_folded(f"Contracts on an index stop at {stops} on the day they expire.")
     for source in sorted({market["source"] for market in document["markets"] if market["source"]}):
-        say(f"Source: {source}")
+        put_folded(f"Source: {source}")
     for advice in sorted({market["advice"] for market in document["markets"] if market["advice"]}):
-        say(f"Unknown hours: {advice}.")
-    say(f"The calendar knows {document['valid_from']} to {document['valid_until']}.")
+        put_folded(f"Unknown hours: {advice}.")
+    put_folded(f"The calendar knows {document['valid_from']} to {document['valid_until']}.")
 
 
 @app.command("check")
 def check(
     ctx: typer.Context,
     time: Annotated[
-        str, typer.Argument(help="ISO 8601, such as 2026-12-07T15:20; IST unless it has a zone.")
+        str,
+        typer.Argument(metavar="TIME", help="ISO 8601, such as 2026-12-07T15:20; IST unless it has a zone."),
     ],
-    symbol: Annotated[str, typer.Argument(help="EXCHANGE:SYMBOL; without an exchange: NSE.")],
+    symbol: Annotated[
+        str, typer.Argument(metavar="SYMBOL", help="EXCHANGE:SYMBOL; without an exchange: NSE.")
+    ],
     json: Json = False,
 ) -> None:
     """Whether an instrument may be traded at a moment.
@@ -75,10 +78,10 @@ def check(
 
     Example: alphapanda calendar check 2026-12-07T15:20 NSE:INFY
     """
-    from alphapanda.times import to_ist, to_ns
+    from alphapanda.times import to_ist
 
     calendar = _calendar(ctx)
-    time_ns, instrument = to_ns(_moment(time)), _instrument(symbol)
+    time_ns, instrument = _moment(time), _instrument(symbol)
     moment = calendar.at(time_ns, instrument)
     if json:
         print_json(
@@ -90,12 +93,16 @@ def check(
             }
         )
         return
-    say(f"{instrument.key} at {clock(to_ist(time_ns).isoformat())} IST: {moment.phase.replace('_', ' ')}")
-    say(f"may enter: {_yes(moment.may_enter)}, may exit: {_yes(moment.may_exit)}")
+    put_folded(
+        f"{instrument.key} at {clock(to_ist(time_ns).isoformat())} IST: {moment.phase.replace('_', ' ')}"
+    )
+    if calendar.before_table(time_ns):
+        put_folded(calendar.assumed)
+    put_folded(f"may enter: {_yes(moment.may_enter)}, may exit: {_yes(moment.may_exit)}")
     if moment.why:
-        say(moment.why)
+        put_folded(moment.why)
     else:
-        say(f"next session: {clock(moment.next_session)}")
+        put_folded(f"next session: {clock(moment.next_session)}")
 
 
 def _calendar(ctx: typer.Context) -> "Calendar":
@@ -104,15 +111,18 @@ def _calendar(ctx: typer.Context) -> "Calendar":
     return calendar_of(context_of(ctx).load().settings)
 
 
-def _moment(text: str) -> datetime:
+def _moment(text: str) -> int:
+    """In nanoseconds."""
+    from alphapanda.times import to_ist, to_ns
+
     try:
-        moment = datetime.fromisoformat(text)
-        moment.timestamp()  # a zone may push the first or the last day of all out of the calendar
+        time_ns = to_ns(datetime.fromisoformat(text))
+        to_ist(time_ns)  # a zone may push the first or the last day of all out of the calendar
     except (ValueError, OverflowError):
         raise typer.BadParameter(
             f"{text!r} is not a time such as 2026-12-07T15:20", param_hint="TIME"
         ) from None
-    return moment
+    return time_ns
 
 
 def _instrument(text: str) -> "Instrument":
@@ -137,7 +147,7 @@ def _document(calendar: "Calendar", day: datetime) -> dict[str, Any]:
             markets.append(entry)
     stops = calendar.index_expiry(day.date())
     return {
-        "date": f"{day:%Y-%m-%d}",
+        "date": day.date().isoformat(),
         "weekday": f"{day:%A}",
         "valid_from": calendar.valid_from.isoformat(),
         "valid_until": calendar.valid_until.isoformat(),

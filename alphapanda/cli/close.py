@@ -10,6 +10,7 @@ from alphapanda.cli.asking import ask
 from alphapanda.cli.completion import brokers, strategies
 from alphapanda.cli.context import context_of
 from alphapanda.cli.daemon import ask_daemon
+from alphapanda.cli.options import Json
 from alphapanda.cli.output import counted, print_json, print_table, say, warn
 from alphapanda.errors import Fatal
 
@@ -24,7 +25,6 @@ Strategy = Annotated[
     str | None, typer.Option("--strategy", help="Only of this strategy id.", autocompletion=strategies)
 ]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask; needed where there is no terminal.")]
-Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, nothing else.")]
 
 
 def cancel_all(ctx: typer.Context, broker: Broker = None, json: Json = False) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from alphapanda.cli.context import context_of
+from alphapanda.cli.options import Json
 from alphapanda.cli.output import print_json, print_table, say
 
 if TYPE_CHECKING:
@@ -20,8 +21,6 @@ app = typer.Typer(
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 
 
 @app.command()

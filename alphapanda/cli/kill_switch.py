@@ -9,6 +9,7 @@ import typer
 
 from alphapanda.cli.context import context_of
 from alphapanda.cli.daemon import missed, who
+from alphapanda.cli.options import Json
 from alphapanda.cli.output import cleaned, print_json, say, warn
 from alphapanda.errors import CannotStart, Fatal
 
@@ -21,8 +22,6 @@ app = typer.Typer(
     epilog="Example: alphapanda kill-switch status",
     no_args_is_help=True,
 )
-
-Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, nothing else.")]
 
 
 @app.command("on")

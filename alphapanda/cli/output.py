@@ -12,8 +12,6 @@ from functools import cache
 from io import TextIOWrapper
 from typing import Any, NamedTuple, TextIO
 
-DAY: Any = {"formats": ["%Y-%m-%d"], "metavar": "YYYY-MM-DD"}
-"""How every option that takes a day reads it."""
 WIDTH = 100
 """What a pipe gets."""
 NARROW = 80
@@ -80,6 +78,12 @@ def say(sentence: str) -> None:
 
 def warn(sentence: str) -> None:
     sys.stderr.write(fitted(sentence, sys.stderr) + "\n")
+
+
+def put_folded(sentence: str) -> None:
+    """A sentence that belongs to a table: no line of it is wider than a table may be, in a pipe too."""
+    for line in wrapped(sentence, width()):
+        put(line)
 
 
 def put(line: str) -> None:

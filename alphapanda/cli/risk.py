@@ -11,6 +11,7 @@ from alphapanda.cli.asking import ask
 from alphapanda.cli.completion import brokers, limit_names, limits, strategies
 from alphapanda.cli.context import context_of, store_of
 from alphapanda.cli.daemon import ask_daemon, who
+from alphapanda.cli.options import Json
 from alphapanda.cli.output import clock, counted, print_json, print_table, rupees, say, warn
 from alphapanda.errors import NotRunning
 
@@ -18,25 +19,41 @@ if TYPE_CHECKING:
     from alphapanda.config import Loaded
 
 LONGEST_REASON = 200
-RUN_TIME = "run time"
 
 Row = dict[str, Any]
+
+
+def _named_at_all(value: str | None) -> str | None:
+    """An empty variable of a script must not change what holds everywhere."""
+    if value is not None and not value.strip():
+        raise typer.BadParameter("names nothing; name one, or leave the option out")
+    return value
+
+
 Key = Annotated[
     str, typer.Argument(metavar="KEY", help="A key of [risk]: max_order_value.", autocompletion=limits)
 ]
-Broker = Annotated[str | None, typer.Option("--broker", help="Only at this broker.", autocompletion=brokers)]
+Broker = Annotated[
+    str | None,
+    typer.Option("--broker", help="Only at this broker.", autocompletion=brokers, callback=_named_at_all),
+]
 Strategy = Annotated[
-    str | None, typer.Option("--strategy", help="Only of this strategy id.", autocompletion=strategies)
+    str | None,
+    typer.Option(
+        "--strategy", help="Only of this strategy id.", autocompletion=strategies, callback=_named_at_all
+    ),
 ]
 Instrument = Annotated[
-    str | None, typer.Option("--instrument", metavar="EXCHANGE:SYMBOL", help="Only in this instrument.")
+    str | None,
+    typer.Option(
+        "--instrument", metavar="EXCHANGE:SYMBOL", help="Only in this instrument.", callback=_named_at_all
+    ),
 ]
 Reason = Annotated[str, typer.Option("--reason", help="Why; kept in the audit.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what it would do now; change nothing.")]
 Yes = Annotated[
     bool, typer.Option("--yes", "-y", help="Do not ask when it loosens; needed where there is no terminal.")
 ]
-Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, nothing else.")]
 
 app = typer.Typer(
     help="Limits: look at them, change them while it runs.",
@@ -61,6 +78,7 @@ def show(ctx: typer.Context, broker: Broker = None, strategy: Strategy = None, j
         found = ask_daemon(loaded, "risk_show")["limits"]
     except NotRunning:
         found = _at_rest(loaded)
+    _look_for(loaded, found, broker, strategy)
     rows = [
         row
         for row in found
@@ -171,7 +189,7 @@ def _change(
         runs = True
         if not dry_run:
             _make_sure(found, yes=yes)
-            found = ask_daemon(loaded, command, **words, loosen=found["looser"])
+            found = ask_daemon(loaded, command, **words, loosen=yes or found["looser"])
     except NotRunning:
         runs = False
         found = _change_stored(loaded, words, dry_run=dry_run, yes=yes)
@@ -200,6 +218,19 @@ def _check(loaded: "Loaded", command: str, words: Row) -> None:
             raise typer.BadParameter(_unknown(words["key"], known), param_hint="KEY")
 
 
+def _look_for(loaded: "Loaded", rows: list[Row], broker: str | None, strategy: str | None) -> None:
+    """A name that nothing has is misspelt. One that is gone may still have limits."""
+    from alphapanda.config import scope_mistake
+    from alphapanda.events import Scope
+
+    asked = {"broker": broker, "strategy": strategy}
+    for part, name in asked.items():
+        if name is not None and all(row["scope"][part] != name for row in rows):
+            mistake = scope_mistake(loaded.settings, Scope(**{part: name}))
+            if mistake is not None:
+                raise typer.BadParameter(mistake[1], param_hint=f"--{part}")
+
+
 def _unknown(key: str, known: list[str]) -> str:
     near = get_close_matches(key, known, n=3)
     return f"there is no limit {key!r}; " + (
@@ -224,7 +255,8 @@ def _change_stored(loaded: "Loaded", words: Row, *, dry_run: bool, yes: bool) ->
     found = told(loaded, rest.risk, change, dry_run=dry_run)
     if not dry_run and change.event is not None:
         _make_sure(found, yes=yes)
-        offline.change_limit(Path(loaded.settings.storage.path), change.event)
+        known = (*rest.risk.limits.changes.values(), *rest.stale)
+        offline.change_limit(Path(loaded.settings.storage.path), change.event, known)
     return found
 
 
@@ -297,16 +329,17 @@ def _print(rows: list[Row]) -> None:
 
 
 def _origin(row: Row) -> str:
-    if row["from"] != RUN_TIME:
+    if row["by"] is None:
         return str(row["from"])
     instead = f"the configuration says {_figure(row, 'configured')}"
     return f"run time: by {row['by']} at {clock(row['at'])}, {row['reason']}; {instead}"
 
 
 def _named(found: Row) -> str:
-    scope = found["scope"]
-    parts = (("of", scope["strategy"]), ("in", scope["instrument"]), ("at", scope["broker"]))
-    return str(found["key"]) + "".join(f" {word} {name}" for word, name in parts if name)
+    from alphapanda.events import Scope
+    from alphapanda.live.limits import within
+
+    return f"{found['key']}{within(Scope(**{part: name or '' for part, name in found['scope'].items()}))}"
 
 
 def _scope(scope: Row) -> str:
@@ -322,10 +355,9 @@ def _figure(row: Row, name: str) -> str:
         return "off"
     if "in rupees" in about:
         return rupees(float(text))
-    for word, sign in (("percent", "%"), ("seconds", "s")):
-        if f"in {word}" in about:
-            return f"{text} {sign}"
-    return str(text)
+    if "in percent" in about:
+        return f"{float(text):.2f} %" if name == "used" else f"{text} %"
+    return f"{text} s" if "in seconds" in about else str(text)
 
 
 def _numbers(row: Row) -> Row:

@@ -6,6 +6,7 @@ import typer
 
 from alphapanda.cli.context import context_of
 from alphapanda.cli.daemon import ask_daemon
+from alphapanda.cli.options import Json
 from alphapanda.cli.output import print_json, print_table, say
 
 app = typer.Typer(
@@ -19,7 +20,7 @@ app = typer.Typer(
 @app.command("list")
 def list_(
     ctx: typer.Context,
-    json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout, nothing else.")] = False,
+    json: Json = False,
 ) -> None:
     """Every task with its state, restarts and queue.
 

@@ -1,12 +1,13 @@
 """status: how the daemon is, or that it is not running."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
 from alphapanda.cli.context import context_of
 from alphapanda.cli.daemon import missed, reach
+from alphapanda.cli.options import Json
 from alphapanda.cli.output import (
     cleaned,
     coloured,
@@ -29,7 +30,7 @@ COLOURS = {"halted": "yellow", "starting": "yellow", "stopping": "yellow", "runn
 
 def status(
     ctx: typer.Context,
-    json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout, nothing else.")] = False,
+    json: Json = False,
 ) -> None:
     """How the daemon is: state, queues, brokers, latency.
 

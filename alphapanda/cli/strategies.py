@@ -12,6 +12,7 @@ import typer
 from alphapanda.cli.completion import strategies
 from alphapanda.cli.context import Context, context_of
 from alphapanda.cli.daemon import ask_daemon, who
+from alphapanda.cli.options import Json
 from alphapanda.cli.output import print_json, print_table, put, say
 from alphapanda.errors import Fatal, NotRunning
 
@@ -25,7 +26,6 @@ LONGEST_REASON = 200
 Row = dict[str, Any]
 Id = Annotated[str, typer.Argument(metavar="ID", help="The strategy's id.", autocompletion=strategies)]
 Reason = Annotated[str, typer.Option("--reason", help="Why; kept in the journal.")]
-Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, nothing else.")]
 
 app = typer.Typer(
     help="The strategies: list, pause, resume, write a new one.",

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from alphapanda.cli.context import store_of
+from alphapanda.cli.options import Json
 from alphapanda.cli.output import cleaned, clock, print_json, print_table, rupees, say, width, wrapped
 from alphapanda.errors import Fatal
 
@@ -18,7 +19,7 @@ Row = dict[str, Any]
 def why(
     ctx: typer.Context,
     signal_id: Annotated[str, typer.Argument(metavar="SIGNAL_ID", help="S000012, S12 or 12.")],
-    json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout, nothing else.")] = False,
+    json: Json = False,
 ) -> None:
     """The verdict on a signal, its order and its trades.
 

@@ -1,6 +1,8 @@
 """One broker's book: cash, holdings, and the orders that may still trade."""
 
 from collections.abc import Callable, Collection, Mapping
+from itertools import repeat
+from operator import attrgetter, mul, truediv
 from typing import Any
 
 from msgspec.structs import replace
@@ -22,6 +24,7 @@ from alphapanda.events import (
 
 Price = Callable[[Holding], Money]
 ZERO = Money(0)
+QUANTITY = attrgetter("quantity")
 PARTS = 10_000
 """Most prices are whole ten-thousandths of a rupee, and integers are added quicker than decimals."""
 LARGE = 1e9
@@ -66,8 +69,10 @@ class Account:
         self.days = Days()
         self.tracker = tracker
         self._margins = margins
-        self._held: dict[tuple[str, int, str], Holding] = {}
-        """What of `holdings` is not flat."""
+        self._held: dict[str, dict[tuple[str, int, str], Holding]] = {}
+        """What of `holdings` is not flat, by strategy; a strategy that holds nothing is left out."""
+        self._paid: dict[str, Money] = {}
+        """strategy_id -> the sum of `_costs`"""
         self._positions: dict[tuple[str, int], int] = {}
         self._costs: dict[tuple[str, int], Money] = {}
         self._instruments: dict[int, Instrument] = {}
@@ -105,11 +110,14 @@ class Account:
         self._positions, self._costs = dict(self._positions), dict(self._costs)
         _add(self._positions, owner, quantity, 0)
         _add(self._costs, owner, cost, ZERO)
+        _add(self._paid, key[0], cost, ZERO)
         if holding.quantity:
-            self._held[key] = holding
+            self._held.setdefault(key[0], {})[key] = holding
             if key[1] not in self._instruments:
                 self._instruments = self._instruments | {key[1]: holding.instrument}
-        elif self._held.pop(key, None) is not None:
+        elif self._held.get(key[0], {}).pop(key, None) is not None:
+            if not self._held[key[0]]:
+                del self._held[key[0]]
             self._instruments = {held.instrument.instrument_token: held.instrument for held in self.held()}
 
     def follow(self, order: Order) -> bool:
@@ -134,7 +142,7 @@ class Account:
         self._book = None
 
     def held(self) -> Collection[Holding]:
-        return self._held.values()
+        return [holding for mine in self._held.values() for holding in mine.values()]
 
     def snapshot(self) -> Book:
         """The same book until something in it changes."""
@@ -180,22 +188,10 @@ class Account:
         `last` has prices by token; `price` is asked where it has none.
         """
         worth: dict[str, Worth] = {} if also is None else {also: Worth()}
-        for (strategy_id, token, _), holding in self._held.items():
-            mine = worth.get(strategy_id)
-            if mine is None:
-                mine = worth[strategy_id] = Worth()
-            seen = last.get(token, 0.0)
-            parts = round(seen * PARTS) if seen < LARGE else 0
-            if parts and parts / PARTS == seen:
-                parts *= holding.quantity
-                mine.net_parts += parts
-                mine.gross_parts += abs(parts)
-            else:
-                value = holding.quantity * price(holding)
-                mine.net += value
-                mine.gross += abs(value)
-        for (strategy_id, _), cost in self._costs.items():
-            worth[strategy_id].cost += cost
+        for strategy_id, mine in self._held.items():
+            worth[strategy_id] = _worth(mine, last, price)
+        for strategy_id, cost in self._paid.items():
+            worth[strategy_id].cost = cost
         return self._point(time_ns, worth)
 
     def _point(self, time_ns: int, worth: Mapping[str, Worth]) -> Valued:
@@ -217,7 +213,24 @@ class Account:
         return point
 
 
-def _add(amounts: dict[Any, Any], key: tuple[str, int], amount: Any, nothing: Any) -> None:
+def _worth(held: Mapping[tuple[str, int, str], Holding], last: Mapping[int, float], price: Price) -> Worth:
+    """Of a strategy's holdings. Mostly every price is known and in whole parts: then no decimal is made."""
+    worth = Worth()
+    seen = list(map(last.get, [token for _, token, _ in held], repeat(0.0)))
+    if min(seen) > 0 and max(seen) < LARGE:
+        parts = list(map(round, map(mul, seen, repeat(PARTS))))
+        if list(map(truediv, parts, repeat(PARTS))) == seen:
+            values = list(map(mul, parts, map(QUANTITY, held.values())))
+            worth.net_parts, worth.gross_parts = sum(values), sum(map(abs, values))
+            return worth
+    for holding in held.values():
+        value = holding.quantity * price(holding)
+        worth.net += value
+        worth.gross += abs(value)
+    return worth
+
+
+def _add(amounts: dict[Any, Any], key: Any, amount: Any, nothing: Any) -> None:
     """What comes to nothing is left out."""
     total = amounts.pop(key, nothing) + amount
     if total:

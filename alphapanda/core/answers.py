@@ -37,6 +37,8 @@ def _check(signal: TradingSignal) -> None:
     if abs(signal.quantity) > LARGEST_QUANTITY:
         raise ValueError(f"quantity {signal.quantity} is over {LARGEST_QUANTITY}")
     for price in (signal.price, signal.trigger_price):
+        if price is not None and price.is_nan():  # which cannot be compared
+            raise ValueError("a price or trigger price is not a number")
         if price is not None and not abs(price) < HIGHEST_PRICE:
             raise ValueError(f"price {price} is over {HIGHEST_PRICE}")
     if abs(signal.validity_ttl) > LONGEST_TTL:

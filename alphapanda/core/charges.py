@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from alphapanda.core.money import percent_of, to_paisa
 from alphapanda.core.segments import Segment, Trade, segment_of, trade_of
-from alphapanda.events import Fill, Money, Order, TransactionType
+from alphapanda.events import CNC, Fill, Money, Order, TransactionType
 from alphapanda.times import to_ist
 
 Charges = Callable[[Order, Money, int, int], Money]
@@ -138,7 +138,7 @@ class Tariff:
 
     def dp(self, exchange: str, segment: Segment, day: date) -> Money:
         """What the day's first delivery sale of a symbol costs at the depository."""
-        rate = self._card(exchange, segment, "CNC", TransactionType.SELL, day).get(Part.DP)
+        rate = self._card(exchange, segment, CNC, TransactionType.SELL, day).get(Part.DP)
         return ZERO if rate is None else rate.of(ZERO)
 
     def knows(self, exchange: str, segment: Segment) -> bool:

@@ -5,12 +5,12 @@ before it knew.
 """
 
 from collections.abc import Iterable
-from datetime import date
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from alphapanda.events import Booked, DayRolled, Money, Order, OrderStatus, Performance, Valued
+from alphapanda.times import day_of, week_of
 
 ZERO = Money(0)
 ACCOUNT = ""
@@ -87,7 +87,7 @@ class EquityTracker(Struct):
 
     def on_rolled(self, event: DayRolled) -> None:
         """The day, and with it perhaps the ISO week, begins where the last point was."""
-        week = (date.fromisoformat(event.day).toordinal() - 1) // 7
+        week = week_of(day_of(event.time_ns))
         changed = {}
         for name, standing in self.performance.items():
             net = self.net.get(name, ZERO)

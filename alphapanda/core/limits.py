@@ -5,14 +5,15 @@ Each scope that sets a key makes a rule of its own, and every rule that applies 
 A value set at run time stands above the configured one of the same scope until it is reset.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
+from operator import ge, gt, le, lt
 from typing import Any, Self, get_args, get_origin
 
 from msgspec import Meta, Struct
 from msgspec.structs import FieldInfo, astuple, fields, replace
 
-from alphapanda.core.rules import EVERYWHERE, RULES, Rule
+from alphapanda.core.rules import EVERYWHERE, RULES, Pointless, Rule, pointless
 from alphapanda.events import LimitChanged, Money, Scope
 
 Value = int | bool | Money | tuple[str, ...]
@@ -21,7 +22,13 @@ Place = tuple[str, Scope]
 
 LONGEST = 18
 """Characters of a number: more is a slip of the hand."""
-BOUNDS = {"ge": "{} or more", "gt": "more than {}", "le": "{} or less", "lt": "less than {}"}
+BOUNDS: dict[str, tuple[Callable[[Any, Any], bool], str]] = {
+    "ge": (ge, "{} or more"),
+    "gt": (gt, "more than {}"),
+    "le": (le, "{} or less"),
+    "lt": (lt, "less than {}"),
+}
+"""A bound as msgspec's `Meta` names it -> how a value is held against it, and how it is said."""
 
 
 def _keys_of(kind: type[Rule]) -> tuple[FieldInfo, ...]:
@@ -76,6 +83,11 @@ class Limits(Struct, frozen=True):
         """A rule of each class for everywhere, and one for each scope that sets one of its keys."""
         return tuple(self._rule(kind, scope) for kind in RULES for scope in self._scopes(kind))
 
+    def pointless(self) -> dict[Place, Pointless]:
+        """Limits that are set to no purpose; neither a file nor `risk set` may make one."""
+        found = ((pointless(rule), rule.scope) for rule in self.rules())
+        return {(each.key, scope): each for each, scope in found if each is not None}
+
     def _scopes(self, kind: type[Rule]) -> list[Scope]:
         keys = {each.name for each in _keys_of(kind)}
         return _sorted(
@@ -84,11 +96,16 @@ class Limits(Struct, frozen=True):
 
     def _rule(self, kind: type[Rule], scope: Scope) -> Rule:
         """A key that the scope does not set is that of everywhere: a rule may need several."""
-        values: dict[str, Any] = {}
-        for each in _keys_of(kind):
-            own = self.value(each.name, scope)
-            values[each.name] = self.value(each.name) if own is None else own
+        values: dict[str, Any] = {each.name: self._inherited(each.name, scope) for each in _keys_of(kind)}
         return kind(**values, scope=scope)
+
+    def _inherited(self, key: str, scope: Scope) -> Value | None:
+        own = self.value(key, scope)
+        return self.value(key) if own is None else own
+
+    def obeyed(self, key: str, scope: Scope) -> Value | None:
+        """What the rule of that scope goes by, set there or not; None where no rule is."""
+        return self._inherited(key, scope) if scope in self._scopes(_KINDS[key]) else None
 
 
 def misplaced(key: str, scope: Scope) -> str | None:
@@ -115,8 +132,9 @@ def parsed(key: str, text: str) -> Value:
         raise ValueError(f"{key} takes a whole number, not {text}")
     value: int | Money = int(text) if kind is int else Money(text)
     for name, bound in _bounds(FIELDS[key]).items():
-        if not _holds(value, name, bound):
-            raise ValueError(f"{key} must be {BOUNDS[name].format(bound)}, not {text}")
+        holds, words = BOUNDS[name]
+        if not holds(value, bound):
+            raise ValueError(f"{key} must be {words.format(bound)}, not {text}")
     return value
 
 
@@ -152,17 +170,6 @@ def _bounds(field: FieldInfo) -> dict[str, Any]:
     return found
 
 
-def _holds(value: int | Money, name: str, bound: Any) -> bool:
-    match name:
-        case "ge":
-            return bool(value >= bound)
-        case "gt":
-            return bool(value > bound)
-        case "le":
-            return bool(value <= bound)
-    return bool(value < bound)
-
-
 def said(value: Value | None) -> str:
     """A value as `risk set` takes it; nothing for none."""
     if value is None:
@@ -175,11 +182,16 @@ def said(value: Value | None) -> str:
 
 
 def looser(key: str, old: Value | None, new: Value | None) -> bool:
-    """Does `new` let through what `old` would refuse? None is no limit there; 0 and false are off."""
+    """Does `new` let through what `old` would refuse? None is no limit there; 0 and false are off.
+
+    Of a key whose "tighter" is "neither" every other value lets something through.
+    """
+    tighter = next((meta.extra["tighter"] for meta in _metas(FIELDS[key]) if meta.extra), "down")
+    if tighter == "neither":
+        return old is not None and old != new
     if not old:
         return False
     if not new:
         return True
-    upwards = any((meta.extra or {}).get("tighter") == "up" for meta in _metas(FIELDS[key]))
     before: Any = old
-    return bool(before > new if upwards else new > before)
+    return bool(before > new if tighter == "up" else new > before)

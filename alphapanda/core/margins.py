@@ -7,12 +7,11 @@ A position claims for each of its open lots at the price the lot was made at. Wh
     cash + sum over lots of signed quantity x price - claims of lots - claims of entries that may still trade.
 """
 
-import re
 from collections.abc import Callable, Iterable
-from functools import lru_cache
 
 from msgspec import Struct
 
+from alphapanda.core.contracts import strike_of
 from alphapanda.core.money import percent_of
 from alphapanda.core.segments import Segment, Trade, segment_of, trade_of
 from alphapanda.events import Instrument, Money, TransactionType
@@ -23,10 +22,6 @@ Margins = Callable[[Instrument, str, TransactionType, int, Money], Money]
 A long position's side is BUY, a short one's SELL.
 """
 
-
-_CONTRACT = re.compile(r"\D\d{2}(?:[A-Z]{3}|[1-9OND]\d{2})(\d+(?:\.\d+)?)(?:CE|PE)$")
-"""Year, month or week, then the strike: NIFTY26DEC24000CE, NIFTY26D0124000CE, NIFTY2611324000CE."""
-_LAST_NUMBER = re.compile(r"(\d+(?:\.\d+)?)\D*$")
 OUT_OF_REACH = Money(10**15)
 """Claimed by a sold option whose strike cannot be read: more than any account has, so nobody sells it."""
 
@@ -75,10 +70,3 @@ class Declared:
             strike = strike_of(instrument.tradingsymbol)
             return OUT_OF_REACH if strike is None else percent_of(claim.percent, strike * quantity) + value
         return percent_of(claim.percent, value)
-
-
-@lru_cache(maxsize=4096)
-def strike_of(symbol: str) -> Money | None:
-    """The strike in an option's symbol: after its date, or else its last number. None without a number."""
-    found = _CONTRACT.search(symbol) or _LAST_NUMBER.search(symbol)
-    return Money(found[1]) if found else None

@@ -2,7 +2,7 @@
 
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_UP, Context
 
-from alphapanda.events import Money
+from alphapanda.events import Money, TransactionType
 
 PAISA = Money("0.01")
 AVERAGE = Money("0.0001")
@@ -34,6 +34,12 @@ def up_to_tick(price: Money, tick_size: Money) -> Money:
 def down_to_tick(price: Money, tick_size: Money) -> Money:
     """The highest multiple of `tick_size` at or below `price`."""
     return (price / tick_size).to_integral_value(ROUND_FLOOR) * tick_size
+
+
+def slipped(price: Money, side: TransactionType, percent: Money, tick_size: Money) -> Money:
+    """A price moved by `percent`, and then to the tick, both against the trader."""
+    moved = price + side.sign * percent_of(percent, price)
+    return (up_to_tick if side is TransactionType.BUY else down_to_tick)(moved, tick_size)
 
 
 def percent_of(percent: Money, amount: Money) -> Money:

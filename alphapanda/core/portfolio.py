@@ -9,12 +9,11 @@ a new day begins with a `DayRolled`, without which nothing is forgotten: a resta
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date
 from math import inf
 
 from alphapanda.core.account import Account
 from alphapanda.core.equity import EquityTracker
-from alphapanda.core.holding import NEVER, Holding, day_of
+from alphapanda.core.holding import NEVER, Holding
 from alphapanda.core.margins import FULL, Margins
 from alphapanda.core.money import exact, to_paisa
 from alphapanda.core.square_off import SquareOff
@@ -38,11 +37,10 @@ from alphapanda.events import (
     TickBatch,
     Valued,
 )
+from alphapanda.times import MINUTE_NS, date_of, day_of
 
 Output = Booked | Snapshot | Valued | DayRolled | Marked | CancelResting | ClosePosition
 ZERO = Money(0)
-MINUTE_NS = 60 * 1_000_000_000
-FIRST_DAY = date(1970, 1, 1).toordinal()
 
 
 class PortfolioManager:
@@ -150,7 +148,7 @@ class PortfolioManager:
         self._minute, day = time_ns // MINUTE_NS, day_of(time_ns)
         if day != self._day:
             self._day = day
-            outputs += self._roll(DayRolled(date.fromordinal(FIRST_DAY + day).isoformat(), time_ns))
+            outputs += self._roll(DayRolled(date_of(day).isoformat(), time_ns))
         return outputs
 
     def _roll(self, rolled: DayRolled) -> list[Output]:

@@ -9,10 +9,9 @@ from typing import Any, ClassVar
 
 from alphapanda.core.strategy import Strategy
 from alphapanda.events import Fill, MarketTick, Order, PositionEffect, TradingSignal
-from alphapanda.times import to_ns
+from alphapanda.times import SECOND_NS, to_ns
 
 FLAT, LONG, SHORT = 0, 1, -1
-SECOND = 1_000_000_000
 
 
 class PositionStrategy(Strategy):
@@ -52,7 +51,7 @@ class PositionStrategy(Strategy):
 
     def _waits(self, tick: MarketTick) -> bool:
         refused_ns = self._refused_ns.get(tick.instrument_token)
-        return refused_ns is not None and to_ns(tick.timestamp) - refused_ns < self.retry_s * SECOND
+        return refused_ns is not None and to_ns(tick.timestamp) - refused_ns < self.retry_s * SECOND_NS
 
     def leave(self, tick: MarketTick, quantity: int, reason: str = "") -> list[TradingSignal]:
         """The CLOSE of what is held, long or short; nothing when flat."""

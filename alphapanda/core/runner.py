@@ -73,7 +73,7 @@ class StrategyRunner:
             hosted.state = (stood_down or {}).get(strategy.strategy_id, RUNNING)
         self._made = signals_made
         self._halted = halted
-        self._failures: list[StrategyFailed | CancelResting] = []
+        self._aside: list[StrategyFailed | CancelResting] = []
         self._subscribe()
 
     def strategies(self) -> list[Strategy]:
@@ -131,7 +131,7 @@ class StrategyRunner:
             self._begin(hosted)
             if not hosted.listens:
                 self._cancel_entries(hosted)
-        return self._with_failures([])
+        return self._with_aside([])
 
     def _begin(self, hosted: Hosted) -> None:
         positions, orders = dict(hosted.positions), list(hosted.orders.values())
@@ -140,7 +140,7 @@ class StrategyRunner:
     def stop(self) -> list[Output]:
         for hosted in self.hosted.values():
             self._call(hosted, 0, hosted.strategy.on_stop)
-        return self._with_failures([])
+        return self._with_aside([])
 
     def on(self, event: object) -> list[Output]:
         outputs: list[Output] = []
@@ -165,11 +165,11 @@ class StrategyRunner:
                 outputs = self._on_operator(event)
             case _:
                 raise TypeError(f"StrategyRunner does not take {type(event).__name__}")
-        return self._with_failures(outputs) if self._failures else outputs
+        return self._with_aside(outputs) if self._aside else outputs
 
-    def _with_failures(self, outputs: list[Output]) -> list[Output]:
-        outputs += self._failures
-        self._failures = []
+    def _with_aside(self, outputs: list[Output]) -> list[Output]:
+        outputs += self._aside
+        self._aside = []
         return outputs
 
     def on_ticks(self, batch: TickBatch) -> list[Output]:
@@ -191,7 +191,7 @@ class StrategyRunner:
                     self._quarantine(hosted, batch.time_ns, error)
                     continue
                 outputs += self._emit(hosted, signals, batch)
-        return self._with_failures(outputs) if self._failures else outputs
+        return self._with_aside(outputs) if self._aside else outputs
 
     def _on_timer(self, time_ns: int) -> list[Output]:
         outputs: list[Output] = []
@@ -360,7 +360,7 @@ class StrategyRunner:
         hosted.errors += 1
         self._subscribe()
         failure = StrategyFailed(hosted.strategy.strategy_id, in_words(error), time_ns, places_of(error))
-        self._failures.append(failure)
+        self._aside.append(failure)
         self._cancel_entries(hosted)
 
     def _stand_down(self, strategy_id: str) -> None:
@@ -372,7 +372,7 @@ class StrategyRunner:
 
     def _cancel_entries(self, hosted: Hosted) -> None:
         why = f"{hosted.strategy.strategy_id} is quarantined"
-        self._failures += [CancelResting(order, why) for order in hosted.entries.values()]
+        self._aside += [CancelResting(order, why) for order in hosted.entries.values()]
 
 
 def _timed(strategy: Strategy, now: datetime) -> Sequence[TradingSignal]:

@@ -7,7 +7,7 @@ NIFTY26D0124000CE). A share whose symbol is that of a fund unit (…BEES, …ETF
 from enum import StrEnum
 from functools import lru_cache
 
-from alphapanda.events import Instrument
+from alphapanda.events import MIS, Instrument
 
 
 class Segment(StrEnum):
@@ -40,7 +40,7 @@ def trade_of(product: str) -> Trade:
     return Trade.INTRADAY if product in _INTRADAY else Trade.DELIVERY
 
 
-_INTRADAY = frozenset({"MIS", "CO", "BO"})
+_INTRADAY = frozenset({MIS, "CO", "BO"})
 _DERIVATIVES = {
     "NFO": (Segment.FUTURES, Segment.OPTIONS),
     "BFO": (Segment.FUTURES, Segment.OPTIONS),

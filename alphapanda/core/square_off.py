@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable
 from typing import NamedTuple, Protocol
 
 from alphapanda.events import (
+    MIS,
     SQUARE_OFF,
     CancelResting,
     ClosePosition,
@@ -19,16 +20,10 @@ from alphapanda.events import (
     TickBatch,
     TransactionType,
 )
-from alphapanda.times import to_ist
+from alphapanda.times import MINUTE_NS, SECOND_NS, day_of, midnight_after, to_ist
 
-SECOND = 1_000_000_000
-MINUTE = 60 * SECOND
-DAY = 86_400 * SECOND
-IST_OFFSET = 19_800 * SECOND
-RETRY_NS = 5 * SECOND
+RETRY_NS = 5 * SECOND_NS
 """A close that was refused, or a cancel that did nothing, is asked again after so long of the rows' time."""
-INTRADAY = "MIS"
-"""The product that brokers close themselves."""
 
 Key = tuple[str, str, int]
 """(broker, strategy id, instrument token)"""
@@ -81,8 +76,8 @@ class Intraday:
     ) -> None:
         self._sessions = sessions
         self._brokers = frozenset(brokers)
-        self._before_ns = minutes_before * MINUTE
-        self._entries_ns = entries_stop_minutes * MINUTE
+        self._before_ns = minutes_before * MINUTE_NS
+        self._entries_ns = entries_stop_minutes * MINUTE_NS
         self._known: dict[int, tuple[int, Hours | None]] = {}
         """token -> (day, its hours)"""
 
@@ -97,7 +92,7 @@ class Intraday:
 
     def hours(self, time_ns: int, instrument: Instrument) -> Hours | None:
         """Of the IST day of `time_ns`; None when the instrument has no session then."""
-        day = (time_ns + IST_OFFSET) // DAY
+        day = day_of(time_ns)
         known = self._known.get(instrument.instrument_token)
         if known is None or known[0] != day:
             known = self._known[instrument.instrument_token] = day, self._hours(time_ns, instrument)
@@ -117,7 +112,7 @@ class Intraday:
 
     def refuse(self, order: Order, now_ns: int) -> tuple[str, str] | None:
         """(rule, why) when an intraday order comes too late. The operator's own closes may pass."""
-        if order.product != INTRADAY or order.closed_by_hand:
+        if order.product != MIS or order.closed_by_hand:
             return None
         hours = self.hours(now_ns, order.instrument)
         if hours is None:
@@ -125,11 +120,11 @@ class Intraday:
         broker_ns = self.broker_ns(order.broker, hours)
         if broker_ns is not None and now_ns >= broker_ns:
             since = f"{to_ist(broker_ns):%H:%M}"
-            return "broker_square_off", f"{order.broker} closes {INTRADAY} positions itself since {since}"
+            return "broker_square_off", f"{order.broker} closes {MIS} positions itself since {since}"
         entry = order.position_effect is PositionEffect.OPEN
         if self.squares_off and entry and now_ns >= hours.entries_stop_ns:
             stop, own = to_ist(hours.entries_stop_ns), to_ist(hours.own_ns)
-            return "square_off", f"no {INTRADAY} entry from {stop:%H:%M}: positions are closed at {own:%H:%M}"
+            return "square_off", f"no {MIS} entry from {stop:%H:%M}: positions are closed at {own:%H:%M}"
         return None
 
 
@@ -151,9 +146,9 @@ class SquareOff:
         self.wakes_ns = midnight_after(batch.time_ns)
         resting: dict[Key, list[Order]] = {}
         for order in orders:
-            if order.product == INTRADAY:
+            if order.product == MIS:
                 resting.setdefault(_key(order), []).append(order)
-        held = {_key(one): one for one in positions if one.quantity and one.product == INTRADAY}
+        held = {_key(one): one for one in positions if one.quantity and one.product == MIS}
         outputs: list[Output] = []
         for key in (*held, *(key for key in resting if key not in held)):
             waiting = resting.get(key, [])
@@ -220,8 +215,3 @@ def _key(one: Held | Order) -> Key:
 def _spared(order: Order) -> bool:
     """Closes that the operator, the broker or we ourselves asked for, and orders that nothing can reach."""
     return order.closed_by_hand or order.by == SQUARE_OFF or order.status is OrderStatus.UNKNOWN
-
-
-def midnight_after(time_ns: int) -> int:
-    """In IST."""
-    return ((time_ns + IST_OFFSET) // DAY + 1) * DAY - IST_OFFSET

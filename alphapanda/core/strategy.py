@@ -119,22 +119,26 @@ class Strategy:
         quantity: int,
         effect: PositionEffect,
         reason: str,
-        **terms: Unpack[Terms],
+        *,
+        price: Money | float | None = None,
+        trigger_price: Money | float | None = None,
+        validity: Validity | str = Validity.DAY,
+        validity_ttl: int = 0,
     ) -> TradingSignal:
-        price, trigger = _rupees(terms.get("price")), _rupees(terms.get("trigger_price"))
+        limit, trigger = _rupees(price), _rupees(trigger_price)
         return TradingSignal(
             strategy_id=self.strategy_id,
             instrument_token=tick.instrument_token,
             transaction_type=side,
             quantity=quantity,
             position_effect=effect,
-            order_type=_ORDER_TYPES[price is not None, trigger is not None],
-            price=price,
+            order_type=_ORDER_TYPES[limit is not None, trigger is not None],
+            price=limit,
             last_price=tick.last_price,
             reason=reason,
             trigger_price=trigger,
-            validity=Validity(terms.get("validity", Validity.DAY)),
-            validity_ttl=terms.get("validity_ttl", 0),
+            validity=Validity(validity),
+            validity_ttl=validity_ttl,
         )
 
     def fresh(self) -> Self:

@@ -34,11 +34,16 @@ from alphapanda.events.control import (
 )
 from alphapanda.events.market import Depth, DepthLevel, Instrument, MarketTick, Money, TickBatch, Timer
 from alphapanda.events.orders import (
+    CNC,
+    MIS,
+    PRICED,
     SQUARE_OFF,
+    STOPS,
     Approved,
     CancelOrder,
     CancelResting,
     Fill,
+    Low,
     Order,
     OrderAdopted,
     OrderClosed,
@@ -60,7 +65,11 @@ from alphapanda.events.orders import (
 )
 
 __all__ = [
+    "CNC",
+    "MIS",
+    "PRICED",
     "SQUARE_OFF",
+    "STOPS",
     "AccountOpened",
     "Approved",
     "Balance",
@@ -77,6 +86,7 @@ __all__ = [
     "Halt",
     "Instrument",
     "LimitChanged",
+    "Low",
     "Marked",
     "MarketTick",
     "Money",

@@ -30,6 +30,12 @@ class OrderType(StrEnum):
     SL_M = "SL-M"
 
 
+PRICED = (OrderType.LIMIT, OrderType.SL)
+"""They carry a price, and do not trade beyond it."""
+STOPS = (OrderType.SL, OrderType.SL_M)
+"""They sleep until a price reaches their trigger."""
+
+
 class Validity(StrEnum):
     """DAY rests until the session's end, IOC trades at once or not, TTL rests for some minutes."""
 
@@ -84,6 +90,10 @@ class ReportKind(StrEnum):
     TRIGGERED = "triggered"
 
 
+MIS = "MIS"
+"""The product that brokers square off themselves."""
+CNC = "CNC"
+"""The product of shares that are delivered to the demat account."""
 SQUARE_OFF = "square-off"
 """Who asks when the house itself closes intraday positions before the broker would."""
 
@@ -161,7 +171,7 @@ class Order(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def closed_by_hand(self) -> bool:
-        """The operator's own close: the kill switch, which stops what adds risk, lets it live."""
+        """The operator's close, or the broker's own: the kill switch stops what adds risk, and spares it."""
         return self.by not in ("", SQUARE_OFF) and self.position_effect is PositionEffect.CLOSE
 
     @property
@@ -213,6 +223,14 @@ class Approved(Struct, frozen=True, omit_defaults=True):
     parts: int = 1
 
 
+class Low(Struct, frozen=True):
+    """The net result on which a limit on loss was passed; `strategy` "" is the whole account."""
+
+    strategy: str
+    net: Money
+    time_ns: int
+
+
 class Refused(Struct, frozen=True, kw_only=True):
     """No order was made of a signal at one broker, and why, with the figures."""
 
@@ -223,6 +241,8 @@ class Refused(Struct, frozen=True, kw_only=True):
     why: str
     quantity: int
     instrument: Instrument | None = None
+    low: Low | None = None
+    """Where a limit on loss was passed: it stays so, also over a restart."""
 
 
 class Voided(Struct, frozen=True):

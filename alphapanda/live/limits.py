@@ -74,9 +74,27 @@ def wanted(
         reason=reason,
         time_ns=time.time_ns(),
     )
-    before, after = limits.value(key, scope), limits.changed(event).value(key, scope)
+    after = limits.changed(event)
+    if problem := _newly_pointless(limits, after):
+        raise ValueError(problem)
     same = now is not None and now.value == value
-    return Change(None if same else event, key, scope, event.old, said(after), looser(key, before, after))
+    return Change(
+        event=None if same else event,
+        key=key,
+        scope=scope,
+        old=event.old,
+        new=said(after.value(key, scope)),
+        looser=key in FIELDS and looser(key, limits.obeyed(key, scope), after.obeyed(key, scope)),
+    )
+
+
+def _newly_pointless(before: Limits, after: Limits) -> str:
+    """What is pointless already may be changed, or it could never be put right."""
+    known = before.pointless()
+    for (key, scope), found in after.pointless().items():
+        if (key, scope) not in known:
+            return f"{key}{within(scope)} {found.problem}"
+    return ""
 
 
 def _scope(request: Request) -> Scope:

@@ -173,7 +173,15 @@ def _look_at_limits(settings: Settings, saved: Saved) -> None:
             f"{change.key} was set to {change.value}{within(change.scope)} at run time, which this version"
             f" does not take; give it back to the configuration: alphapanda {reset_words(change)}"
         )
-    configured = limits_of(settings)
+    configured = now = limits_of(settings)
+    for change in kept:
+        now = now.changed(change)
+    for (key, scope), found in now.pointless().items():
+        change = next(each for each in kept if each.key in (found.key, found.other))
+        raise CannotStart(
+            f"{key}{within(scope)} {found.problem}; {change.key} was set at run time, give it back to the"
+            f" configuration: alphapanda {reset_words(change)}"
+        )
     for change in kept:
         instead = said(configured.value(change.key, change.scope)) or "nothing"
         audit.warning(

@@ -14,7 +14,9 @@ from loguru import logger
 
 from alphapanda.config import Loaded
 from alphapanda.core.hosted import RUNNING
+from alphapanda.core.market import RMS
 from alphapanda.events import (
+    SQUARE_OFF,
     Approved,
     ClosePosition,
     Instrument,
@@ -38,6 +40,8 @@ audit = logger.bind(channel="audit")
 
 Request = Mapping[str, Any]
 LONGEST_NAME = 64
+OF_THE_HOUSE = frozenset((SQUARE_OFF, RMS))
+"""Names that stand for what nobody asked for; a person may be called so."""
 
 
 class Trading(Protocol):
@@ -224,7 +228,8 @@ class Operator:
 
 
 def _who(request: Request) -> str:
-    return clean(str(request.get("by") or ""))[:LONGEST_NAME] or f"uid {request['uid']}"
+    name = clean(str(request.get("by") or ""))[:LONGEST_NAME] or f"uid {request['uid']}"
+    return f"user {name}" if name in OF_THE_HOUSE else name
 
 
 def _reason(request: Request) -> str:

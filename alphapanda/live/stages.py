@@ -25,9 +25,8 @@ from alphapanda.events import (
 from alphapanda.live.gate import Gate
 from alphapanda.live.line import AFTER_THE_BOOK, Line
 from alphapanda.pipeline import Stage
+from alphapanda.times import SECOND_NS
 from alphapanda.venues.contract import Broker, LiveFeed
-
-SECOND = 1_000_000_000
 
 
 class Core(Protocol):
@@ -118,6 +117,8 @@ class Execution:
         report = Report(order_id=order.order_id, kind=kind, time_ns=order.created_ns, reason=reason)
         for output in self._core.on(report):
             self._line.route(output)
+        if not lets:
+            self._line.route(Voided(order))  # throttles forget it, as they do after a restart
         self._gate.send(order, self._brokers[order.broker])
 
 
@@ -140,7 +141,7 @@ class Pace:
     Gaps of more than half an hour of market time (nights, holidays) are not waited for.
     """
 
-    GAP_NS = 1800 * SECOND
+    GAP_NS = 1800 * SECOND_NS
 
     def __init__(self, speed: float | None) -> None:
         self._speed = speed
@@ -153,7 +154,7 @@ class Pace:
         gap_ns = time_ns - self._previous_ns
         self._previous_ns = time_ns
         if 0 < gap_ns <= self.GAP_NS:
-            self._due += gap_ns / SECOND / self._speed
+            self._due += gap_ns / SECOND_NS / self._speed
             await asyncio.sleep(self._due - monotonic())
         elif gap_ns > self.GAP_NS:
             self._due = monotonic()
@@ -191,7 +192,7 @@ class Turns:
         self._taken = taken
         self._seen = seen
         self._timed = timed
-        self._second = time_ns // SECOND
+        self._second = time_ns // SECOND_NS
         self.lock = asyncio.Lock()
         self.stopping = False
         self.row = row
@@ -212,11 +213,11 @@ class Turns:
 
     async def _turn(self, batch: TickBatch) -> None:
         line, quiet = self._line, self._line.quiet
-        if self._timed and batch.time_ns // SECOND > self._second:
-            self._second = batch.time_ns // SECOND
-            line.route(Timer(self._second * SECOND))
+        if self._timed and batch.time_ns // SECOND_NS > self._second:
+            self._second = batch.time_ns // SECOND_NS
+            line.route(Timer(self._second * SECOND_NS))
             await quiet.wait()
-            self._taken(self.row, self._second * SECOND)
+            self._taken(self.row, self._second * SECOND_NS)
         for broker in self._brokers:
             broker.on_ticks(batch)
         if quiet.busy:

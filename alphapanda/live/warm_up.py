@@ -17,14 +17,13 @@ from alphapanda.events import OrderFilled, TickBatch
 from alphapanda.pipeline import Cores
 from alphapanda.store import Recovered
 from alphapanda.store.recovery import Fates, OfMarket
-from alphapanda.times import to_ist
+from alphapanda.times import SECOND_NS, to_ist
 from alphapanda.venues.contract import FiniteFeed
 
 prices = logger.bind(channel="market_data")
 
 ROWS_AT_ONCE = 2_000
 """Rows shown to the strategies before the loop may look at anything else."""
-SECOND = 1_000_000_000
 
 
 def furthest(feed: FiniteFeed, marks: Mapping[str, int]) -> int:
@@ -51,9 +50,9 @@ async def warm_up(
 
     def time_passes(time_ns: int, row: int) -> None:
         nonlocal second
-        if cores.strategy.timed and time_ns // SECOND > second:
-            second = time_ns // SECOND
-            cores.strategy.warm_up_timer(second * SECOND, row, blind)
+        if cores.strategy.timed and time_ns // SECOND_NS > second:
+            second = time_ns // SECOND_NS
+            cores.strategy.warm_up_timer(second * SECOND_NS, row, blind)
 
     for batch in rows:
         time_passes(batch.time_ns, batch.row)

@@ -20,6 +20,14 @@ class BuysFirst(Strategy):
         self.bought = {*self.bought, tick.instrument_token}
         return [self.buy(tick, 10)]
 
+class AsksForTooMuch(Strategy):
+    def on_market_data(self, tick):
+        return [self.buy(tick, 10, price=1e30)]
+
+class BuysTooMany(Strategy):
+    def on_market_data(self, tick):
+        return [self.buy(tick, 2000)]
+
 class FailsAtTheStart(Strategy):
     def on_start(self, positions, orders):
         raise RuntimeError("not today")
@@ -41,7 +49,7 @@ def walked(tmp_path):
         config = running.write_config(
             tmp_path,
             paper_trading={"slippage_percent": 0.0, "commission_percent": 0.0},
-            risk={"max_price_deviation_percent": 0.0},
+            risk={"max_price_deviation_percent": 0.0, "max_refused_in_a_row": 3},
             strategies=[{"id": "own_1", "class": f"own:{name}", "instruments": ["NSE:INFY", "NSE:SBIN"]}],
         )
         book = InstrumentBook()
@@ -80,3 +88,22 @@ def test_a_strategy_that_fails_at_either_end_is_told_of(walked, name, words):
     (remark,) = walked(name, [(0, "INFY,100")]).remarks()
     assert "own_1" in remark
     assert words in remark
+
+
+def test_a_signal_that_no_order_could_hold_is_told_of(walked):
+    result = walked("AsksForTooMuch", [(second, "INFY,100") for second in range(3)])
+    (remark,) = result.remarks()
+    assert remark == (
+        "strategy own_1 raised and was quarantined at 2024-01-31 10:00:00+05:30:"
+        " ValueError: price 1E+30 is over 1000000000"
+    )
+
+
+def test_a_strategy_that_risk_takes_out_is_told_of_and_asks_no_more(walked):
+    result = walked("BuysTooMany", [(second, "INFY,100") for second in range(10)])
+    assert [row["rule"] for row in result.signals] == ["max_order_quantity"] * 3
+    (remark,) = result.remarks()
+    assert remark == (
+        "strategy own_1 was quarantined at 2024-01-31 10:00:02+05:30:"
+        " max_refused_in_a_row: 3 signals in a row came to nothing, the limit is 3"
+    )

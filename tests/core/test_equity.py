@@ -20,6 +20,7 @@ from alphapanda.events import (
     Performance,
     Valued,
 )
+from alphapanda.times import DAY_NS
 
 MONDAY = date(2024, 6, 3)
 BALANCE = Balance(broker="paper", starting_cash=Money(0), cash=Money(0))
@@ -49,7 +50,7 @@ class Desk:
         )  # fmt: skip
 
     def roll(self, days):
-        self.tracker.on_rolled(DayRolled((MONDAY + timedelta(days)).isoformat(), TEN_NS))
+        self.tracker.on_rolled(DayRolled((MONDAY + timedelta(days)).isoformat(), TEN_NS + days * DAY_NS))
 
     def stands(self, name="momentum_1"):
         return self.tracker.performance.get(name, Performance())

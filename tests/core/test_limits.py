@@ -22,7 +22,9 @@ scopes = st.builds(
     strategy=st.sampled_from(["", "momentum_1", "dip"]),
     instrument=st.sampled_from(["", "NSE:INFY"]),
 )
-keys = st.sampled_from(["max_order_quantity", "max_order_value", "max_open_positions", "duplicate_window_s"])
+keys = st.sampled_from(
+    ["max_order_quantity", "max_order_value", "max_position_quantity", "duplicate_window_s"]
+)
 changes = st.lists(
     st.tuples(keys, scopes, st.none() | st.integers(0, 10**6).map(str)),
     max_size=12,
@@ -140,6 +142,12 @@ def test_the_same_changes_in_another_order_of_places_make_the_same_rules(walk):
     ("duplicate_window_s", Money(2), Money(1), True),
     ("duplicate_window_s", Money(1), Money(2), False),
     ("duplicate_window_s", Money(1), Money(0), True),
+    ("slice_orders", False, True, True),
+    ("slice_orders", True, False, True),
+    ("slice_orders", True, True, False),
+    ("slice_orders", None, True, False),
+    ("freeze_quantity", True, False, True),
+    ("freeze_quantity", False, True, False),
 ])  # fmt: skip
 def test_off_is_the_loosest_and_a_window_is_looser_when_it_is_shorter(key, old, new, loosens):
     assert looser(key, old, new) is loosens
@@ -189,6 +197,7 @@ def test_a_text_that_is_none_says_what_would_be_right(key, text, why):
 def test_what_is_not_measured_by_instrument_has_no_limit_of_one():
     why = "max_daily_loss is not known by instrument; leave the instrument out"
     assert misplaced("max_daily_loss", INFY_OF_MOMENTUM) == why
+    assert misplaced("max_open_positions", INFY_OF_MOMENTUM)  # it counts instruments
     assert misplaced("max_daily_loss", MOMENTUM) is None
     assert misplaced("max_order_value", INFY_OF_MOMENTUM) is None
     with pytest.raises(ValueError, match=why):

@@ -5,7 +5,7 @@ from builders import BUY, INFY, SELL
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alphapanda.core.margins import FULL, OUT_OF_REACH, Claim, Declared, strike_of
+from alphapanda.core.margins import FULL, OUT_OF_REACH, Claim, Declared
 from alphapanda.core.segments import Segment
 from alphapanda.events import Instrument, Money
 from alphapanda.tables import declared_margins, margin_claims
@@ -82,21 +82,3 @@ def test_the_first_claim_that_fits_counts_and_without_one_the_value():
 
 def test_every_claim_of_the_table_has_a_source_and_a_share():
     assert all(claim.source.startswith("declared") and 0 < claim.percent <= 100 for claim in margin_claims())
-
-
-@pytest.mark.parametrize(
-    ("symbol", "strike"),
-    [
-        ("NIFTY26DEC24000CE", 24_000),
-        ("NIFTY26D0124000CE", 24_000),
-        ("NIFTY2611324000PE", 24_000),
-        ("M&M26DEC3000CE", 3000),
-        ("360ONE26DEC1000CE", 1000),
-        ("USDINR26DEC84.25PE", Money("84.25")),
-        ("BANKNIFTY_48500_CE", 48_500),
-        ("BANKNIFTY48500CE", 48_500),
-        ("NIFTY", None),
-    ],
-)
-def test_the_strike_is_read_from_the_symbol(symbol, strike):
-    assert strike_of(symbol) == strike

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alphapanda.core.money import down_to_tick, exact, percent_of, to_average, to_paisa, up_to_tick
-from alphapanda.events import Money
+from alphapanda.core.money import down_to_tick, exact, percent_of, slipped, to_average, to_paisa, up_to_tick
+from alphapanda.events import Money, TransactionType
 
 prices = st.floats(0.01, 1_000_000, allow_nan=False)
 tick_sizes = st.sampled_from([Money(text) for text in ("0.01", "0.05", "0.0025", "0.03", "0.1", "1", "5")])
@@ -75,3 +75,12 @@ def test_a_percentage_is_exact(percent, amount):
 def test_rounding_never_fails_for_want_of_digits(amount):
     assert abs(to_paisa(Money(amount)) - Money(amount)) <= Money("0.005")
     assert to_average(Money(amount)) == Money(amount)
+
+
+@pytest.mark.parametrize(
+    ("price", "side", "moved"),
+    [("100", "BUY", "100.10"), ("100", "SELL", "99.90"), ("99.95", "BUY", "100.05")],
+)
+def test_slippage_and_the_tick_are_both_against_the_trader(price, side, moved):
+    found = slipped(Money(price), TransactionType(side), Money("0.06"), Money("0.05"))
+    assert found == Money(moved)

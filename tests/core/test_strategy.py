@@ -231,6 +231,9 @@ def test_a_strategy_that_wants_to_leave_is_quarantined_too(leaves):
         ([signal(last_price=float("nan"))], "ValueError: the price decided upon is nan"),
         ([signal(quantity=2**63)], "ValueError: quantity 9223372036854775808 is over 1000000000"),
         ([signal(price=Money("1E+999999"))], "ValueError: price 1E+999999 is over 1000000000"),
+        ([signal(price=Money("-Infinity"))], "ValueError: price -Infinity is over 1000000000"),
+        ([signal(price=Money("NaN"))], "ValueError: a price or trigger price is not a number"),
+        ([signal(trigger_price=float("nan"))], "ValueError: a price or trigger price is not a number"),
         ([signal(reason="\ud800")], "UnicodeEncodeError"),
         ([signal(reason="x" * 201)], "ValueError: a reason has at most 200 characters"),
         ([signal()] * 1001, "TypeError: a strategy answers with a list of at most 1000 signals"),
@@ -289,6 +292,12 @@ def test_validity_is_a_word_or_the_value_and_anything_else_is_an_error():
     assert (resting.validity, resting.validity_ttl) == (Validity.TTL, 5)
     with pytest.raises(ValueError, match="GTC"):
         strategy.buy(tick(), 1, validity="GTC")
+
+
+@pytest.mark.parametrize("term", ["prise", "limit", "product"])
+def test_a_misspelt_term_is_no_market_order(term):
+    with pytest.raises(TypeError, match=term):
+        Strategy("momentum_1", [408065], ["paper"]).buy(tick(), 10, **{term: 95.0})
 
 
 @pytest.mark.parametrize("terms", [{"trigger_price": 1e10}, {"validity_ttl": 10**30}])

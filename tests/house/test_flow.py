@@ -53,6 +53,7 @@ VALUES = {
     events.Figures,
     events.Performance,
     events.Book,
+    events.Low,
     events.Scope,
 }
 """What messages are made of."""

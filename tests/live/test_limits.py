@@ -187,6 +187,12 @@ def test_a_dry_run_names_whom_it_would_refuse_and_changes_nothing(folder):
     ("risk_set", {"key": "max_daily_loss", "value": "1", "instrument": "NSE:A"}, "not known by instrument"),
     ("risk_set", {"key": "allowed_products", "value": "MIS"}, "is a list: change it in [risk]"),
     ("risk_reset", {"key": "max_order_value"}, "was not set at run time; what was: nothing"),
+    ("risk_set", {"key": "max_drawdown_percent", "value": "101"}, "must be 100 or less, not 101"),
+    (
+        "risk_dry_run",
+        {"key": "exit_reserve_per_second", "value": "8"},
+        "exit_reserve_per_second is 8, and lets no entry pass because max_orders_per_second is 8",
+    ),
 ])  # fmt: skip
 def test_what_is_wrong_is_said_and_changes_nothing(folder, command, words, why):
     async def main():
@@ -269,6 +275,70 @@ def test_a_value_of_a_strategy_that_is_gone_is_kept_and_limits_nobody(folder):
     settings = loaded(folder).settings
     gone = change("max_order_value", "5", Scope(strategy="gone_1"))
     assert sorted_out(settings, [gone]) == ((gone,), ())
+
+
+def test_a_scope_that_takes_over_a_key_of_its_rule_loosens_what_it_had_from_everywhere(folder):
+    mine = {"strategy": "momentum_1"}
+    override = {"scope": mine, "max_orders_per_second": 4}
+    found = loaded(folder, risk=OFF | {"exit_reserve_per_second": 2, "overrides": [override]})
+    limits = at_rest(found).risk.limits
+
+    def asked(key, value, scope):
+        words = {"key": key, "value": value} | scope
+        return wanted(limits, found.settings, words, by="asha", reason="test").looser
+
+    assert asked("exit_reserve_per_second", "1", mine)
+    assert not asked("exit_reserve_per_second", "3", mine)
+    assert not asked("exit_reserve_per_second", "1", {"instrument": "NSE:INFY"})
+
+
+REPEATS, WINDOW = "max_repeated_orders", "repeat_window_s"
+
+
+def test_a_change_that_makes_a_limit_pointless_is_refused_whichever_key_it_changes(folder):
+    def answer(risk, key, value, **scope):
+        found = loaded(folder, risk=OFF | risk)
+        limits = at_rest(found).risk.limits
+        words = {"key": key, "value": value} | scope
+        return wanted(limits, found.settings, words, by="asha", reason="test").new
+
+    with pytest.raises(ValueError, match="max_repeated_orders is 3, and does nothing because"):
+        answer({REPEATS: 3}, WINDOW, "0")
+    with pytest.raises(ValueError, match="max_repeated_orders of momentum_1 is 3, and does nothing"):
+        answer({WINDOW: 0.0}, REPEATS, "3", strategy="momentum_1")
+    assert answer({REPEATS: 3}, WINDOW, "1") == "1"
+
+
+def test_a_file_that_makes_a_run_time_limit_pointless_stops_the_start_until_it_is_reset(folder):
+    async def main(**risk):
+        async with at_work(folder, risk=OFF | risk):
+            pass
+
+    store(folder).parent.mkdir()
+    offline.change_limit(store(folder), change(WINDOW, "5"))
+    offline.change_limit(store(folder), change(REPEATS, "3"))
+    offline.change_limit(store(folder), change(WINDOW, None))
+    asyncio.run(main())
+    with pytest.raises(CannotStart) as error:
+        asyncio.run(main(**{WINDOW: 0.0}))
+    assert "max_repeated_orders is 3, and does nothing because repeat_window_s is 0" in str(error.value)
+    assert "alphapanda risk reset max_repeated_orders" in str(error.value)
+    found = loaded(folder, risk=OFF | {WINDOW: 0.0})
+    rest = at_rest(found)
+    for key, value in ((WINDOW, "9"), (REPEATS, None)):
+        words = {"key": key, "value": value}
+        assert wanted(rest.risk.limits, found.settings, words, by="asha", reason="right").event
+
+
+def test_the_order_in_which_a_restart_hears_of_changes_does_not_matter(folder):
+    """The journal keeps the place of the first change of a key: between two of them one may be pointless."""
+    store(folder).parent.mkdir()
+    said = [change(REPEATS, "3"), change(WINDOW, "5"), change(REPEATS, "0"), change(WINDOW, "0")]
+    for each in said:
+        offline.change_limit(store(folder), each)
+    found = at_rest(loaded(folder))
+    assert found.stale == ()
+    assert found.risk.limits.pointless() == {}
 
 
 def test_a_scope_is_said_in_words_and_as_options():

@@ -318,7 +318,7 @@ def test_rows_taken_before_warm_the_strategies_up_and_make_no_signal(folder):
         assert window(line) == [100.0, 102.0]
         assert line.cores.strategy._made == 0
         assert line.cores.strategy.hosted["momentum_1"].signals == 0
-        assert line.cores.risk._prices[INFY.instrument_token] == 102.0
+        assert line.cores.risk._marks.mark(INFY.instrument_token).price == 102.0
         assert rows_left(line) == [5, 6]
     assert len(read(folder)) == 2
 
@@ -417,7 +417,7 @@ def test_a_halted_start_shows_the_strategies_nothing_but_knows_the_prices(folder
         assert line.halt == halt
         assert window(line) == []
         assert line.cores.risk.halted
-        assert line.cores.risk._prices[INFY.instrument_token] == 102.0
+        assert line.cores.risk._marks.mark(INFY.instrument_token).price == 102.0
         assert line.cores.portfolio._last == {INFY.instrument_token: 102.0}
         assert rows_left(line) == [5, 6]
 

@@ -355,6 +355,20 @@ def test_a_close_under_the_kill_switch_survives_a_restart_before_its_fill(folder
     assert_adds_up(folder)
 
 
+@pytest.mark.parametrize("name", ["square-off", "rms"])
+def test_a_person_who_is_called_like_a_part_of_the_house_is_a_person(folder, name):
+    async def main():
+        async with at_work(folder, holder()) as desk:
+            await until(lambda: desk.held() == {("holder_1", "INFY"): 5})
+            await desk.do("kill_switch_on", reason="news")
+            (closing_order,) = (await desk.do("close", symbol="INFY", by=name))["closing"]
+            assert closing_order["verdict"] == "approved"
+            await until(lambda: not any(desk.held().values()))
+
+    run(main)
+    assert [e.order.by for e in of(Approved, folder) if e.order.by] == [f"user {name}"]
+
+
 def test_resting_orders_of_a_symbol_go_though_nothing_is_held_in_it(folder):
     async def main():
         async with at_work(folder, holder()) as desk:

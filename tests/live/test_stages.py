@@ -11,7 +11,7 @@ from builders import BUY, CLOSE, INFY, SECOND, SELL, TEN_NS, batch, order, repor
 from hypothesis import given, settings
 from sessions import CASH, laid, momentum, plan, prices, rows, session, until
 
-from alphapanda.core.rules import MaximumPositionQuantity
+from alphapanda.core.rules import MaximumPositionQuantity, OrdersPerDay
 from alphapanda.core.strategy import Strategy
 from alphapanda.events import (
     Approved,
@@ -252,6 +252,23 @@ def test_a_kill_between_decision_and_send_withholds_the_order():
 
     run(main)
     assert witness.placed == []
+
+
+def test_an_order_that_was_withheld_leaves_the_throttles_as_it_does_after_a_restart():
+    async def main():
+        async def commit():
+            one.gate.kill("news", "uid 7", TEN_NS)
+
+        rules = (OrdersPerDay(1),)
+        async with laid(plan(rules=rules), broker=Witness(None), commit=commit) as one:
+            one.line.publish(batch(tick(), row=1))
+            await one.line.quiet.wait()
+            await one.line.inboxes[Stage.RISK].put_all(signal())
+            await one.line.quiet.wait()
+            assert [said.order.status for said in of(OrderClosed, one.said)] == [OrderStatus.WITHHELD]
+            assert isinstance(one.cores.risk.on(signal())[0], Approved)
+
+    run(main)
 
 
 @pytest.mark.parametrize("why", ["killed", "not ready"])
@@ -610,7 +627,7 @@ def test_a_live_feed_is_folded_under_load_and_never_waits():
             await one.line.quiet.wait()
             for stage in (Stage.RISK, Stage.PORTFOLIO, Stage.STRATEGY):
                 assert one.line.inboxes[stage].folded == 1000 - 8 - 1
-            assert one.cores.risk._prices[INFY.instrument_token] == 101.0
+            assert one.cores.risk._marks.price(INFY.instrument_token) == 101
             assert one.line.gauges[Stage.FEED].processed == 1000
             task.cancel()
             await asyncio.wait([task])

@@ -6,13 +6,11 @@ from functools import cached_property
 from hashlib import sha256
 
 from alphapanda.events import Instrument, Money, TickBatch
-from alphapanda.times import to_ns
+from alphapanda.times import SECOND_NS, to_ns
 from alphapanda.venues.instruments import InstrumentBook
 from alphapanda.venues.simulated.day import OPENS, SECONDS, VERSION, index_of
 from alphapanda.venues.simulated.listing import listing_of
 from alphapanda.venues.simulated.share import Share
-
-_SECOND_NS = 1_000_000_000
 
 
 class SimulatedSession:
@@ -59,7 +57,7 @@ class SimulatedSession:
                 if share.due < SECONDS:
                     due[share.due].append(number)
             yield TickBatch(
-                time_ns=opens_ns + second * _SECOND_NS,
+                time_ns=opens_ns + second * SECOND_NS,
                 ticks=tuple(ticks),
                 row=second + 1,
                 listed=self._listed(numbers, met) if len(met) < len(shares) else (),
