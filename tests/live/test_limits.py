@@ -325,7 +325,7 @@ def test_a_file_that_makes_a_run_time_limit_pointless_stops_the_start_until_it_i
     assert "alphapanda risk reset max_repeated_orders" in str(error.value)
     found = loaded(folder, risk=OFF | {WINDOW: 0.0})
     rest = at_rest(found)
-    for key, value in ((WINDOW, "9"), (REPEATS, None)):
+    for key, value in ((WINDOW, "9"), (REPEATS, None), (REPEATS, "4")):
         words = {"key": key, "value": value}
         assert wanted(rest.risk.limits, found.settings, words, by="asha", reason="right").event
 

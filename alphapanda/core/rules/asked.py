@@ -32,9 +32,9 @@ class Asked:
 
     def of_signals(self, view: View) -> tuple[Rule, str] | None:
         """Of the rule that is asked before there is an order: what is refused for another reason each time
-        would never come to it. The house's own closes are not the strategy's doing.
+        would never come to it. An exit goes through.
         """
-        if not view.signal.by:
+        if view.signal.position_effect is PositionEffect.OPEN:
             for rule in self._in_a_row:
                 if rule.scope.strategy in ("", view.signal.strategy_id):
                     why = rule.meets(view)

@@ -163,10 +163,12 @@ class DuplicateSignal(Rule, frozen=True):
 
 
 class RepeatedOrders(Rule, frozen=True):
-    """Repeated automated execution throttle (RTS 6 15(3)): the strategy is out until someone resumes it."""
+    """Repeated automated execution throttle (RTS 6 15(3)): the strategy is out until someone resumes it.
+
+    An exit is counted and goes through: a loop of exits ends with the position.
+    """
 
     code: ClassVar[str] = "max_repeated_orders"
-    entries_only: ClassVar[bool] = False
     quarantines: ClassVar[bool] = True
     max_repeated_orders: Annotated[
         Count,
@@ -212,7 +214,6 @@ class RefusedInARow(Rule, frozen=True):
     """Repeated automated execution throttle (RTS 6 15(3)) for what comes to nothing again and again."""
 
     code: ClassVar[str] = "max_refused_in_a_row"
-    entries_only: ClassVar[bool] = False
     by_instrument: ClassVar[bool] = False
     quarantines: ClassVar[bool] = True
     max_refused_in_a_row: Annotated[

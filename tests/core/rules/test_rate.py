@@ -16,6 +16,7 @@ from alphapanda.events import (
     OrderClosed,
     OrderOpened,
     OrderStatus,
+    Performance,
     Refused,
     Resume,
     StrategyQuarantined,
@@ -100,13 +101,18 @@ def test_what_differs_in_side_strategy_instrument_or_time_repeats_nothing(other)
     assert rule_of(risk, **other) is None
 
 
-def test_closes_by_the_operator_and_the_house_are_not_the_strategys_doing():
+def test_an_exit_goes_through_however_often_and_whoever_asks():
     risk = repeated(1, held=book(momentum_1=50))
+    for number, by in enumerate(("", "", "uid 7", SQUARE_OFF, ""), 1):
+        assert rule_of(risk, quantity=number, by=by, **EXIT) is None
+
+
+def test_an_exit_goes_through_after_refusals_in_a_row():
+    """Rejections at the broker count at once, and are met by the next entry."""
+    bad = replace(book(momentum_1=50), performance={"momentum_1": Performance(rejected_in_a_row=2)})
+    risk = strict(held=bad)
     assert rule_of(risk, quantity=1, **EXIT) is None
-    for number, by in enumerate(("uid 7", SQUARE_OFF)):
-        assert rule_of(risk, quantity=5 + number, by=by, **EXIT) is None
-    assert rule_of(risk, quantity=20, **EXIT) == "max_repeated_orders"
-    assert rule_of(risk, quantity=2, by=SQUARE_OFF, **EXIT) is None
+    assert rule_of(risk) == "max_refused_in_a_row"
 
 
 def strict(limit=2, **keywords):
