@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+from alphapanda.core.lots import Lot, closed_by
 from alphapanda.core.margins import Margins
 from alphapanda.events import CNC, Fill, Money, Position, TransactionType
 from alphapanda.times import day_of
@@ -19,14 +20,6 @@ EXTERNAL = "EXTERNAL"
 
 Holdings = Mapping[tuple[str, str], int]
 """(EXCHANGE:SYMBOL, product) -> signed quantity."""
-
-
-class Lot(NamedTuple):
-    """What one fill left open: signed units, their price in rupees, and when they were traded."""
-
-    quantity: int
-    price: Money
-    traded_ns: int
 
 
 class Days(NamedTuple):
@@ -70,18 +63,14 @@ class Holding:
     def book(self, fill: Fill, days: Days = UNDATED) -> Closed:
         """Add a fill; the answer is what it closed of the lots before it."""
         left, realized, unsettled = fill.signed_quantity, ZERO, ZERO
-        while left and self.lots and (self.lots[0].quantity > 0) != (left > 0):
-            lot = self.lots.popleft()
+        for lot, units in closed_by(left, self.lots):
             self._count(lot, -1)
-            units = min(abs(lot.quantity), abs(left)) * (1 if lot.quantity > 0 else -1)
+            if units != lot.quantity:
+                self._count(self.lots[0], 1)
             realized += (fill.price - lot.price) * units
             left += units
             if units > 0 and self._is_t1(lot, days):
                 unsettled += fill.price * units
-            if units != lot.quantity:
-                rest = lot._replace(quantity=lot.quantity - units)
-                self.lots.appendleft(rest)
-                self._count(rest, 1)
         if left:
             self.lots.append(Lot(left, fill.price, fill.traded_ns))
             self._count(self.lots[-1], 1)

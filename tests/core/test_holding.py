@@ -7,7 +7,8 @@ from builders import BUY, INFY, SELL, TCS, TEN_NS, fill
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alphapanda.core.holding import Days, Holding, Lot, external_positions
+from alphapanda.core.holding import Days, Holding, external_positions
+from alphapanda.core.lots import Lot
 from alphapanda.core.margins import FULL
 from alphapanda.events import CNC, Money
 from alphapanda.tables import declared_margins

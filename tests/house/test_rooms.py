@@ -76,7 +76,8 @@ CORE: dict[str, set[str]] = {
     "core.rules.conduct": {"core.rules.contract"},
     "core.rules.pairs": {"core.rules.contract", "core.rules.loss", "core.rules.rate"},
     "core.limits": {"core.money", "core.rules"},
-    "core.holding": {"core.margins"},
+    "core.lots": set(),
+    "core.holding": {"core.lots", "core.margins"},
     "core.equity": set(),
     "core.account": {"core.equity", "core.holding", "core.margins"},
     "core.square_off": set(),
@@ -87,7 +88,7 @@ CORE: dict[str, set[str]] = {
         *("core.money", "core.rules", "core.limits", "core.calendar", "core.margins", "core.square_off"),
     },
     "core.market": {"core.market.account", "core.market.rms", "core.market.simulator"},
-    "core.market.account": {"core.margins"},
+    "core.market.account": {"core.lots", "core.margins"},
     "core.market.offers": {"core.money"},
     "core.market.resting": set(),
     "core.market.rms": {

@@ -6,19 +6,14 @@ here for it, unless fills came in between.
 
 from collections import deque
 from collections.abc import Iterable
-from typing import NamedTuple
 
 from msgspec import Struct, field
 
+from alphapanda.core.lots import Lot, closed_by
 from alphapanda.core.margins import Margins
 from alphapanda.events import CNC, Fill, Instrument, Money, Order, PositionEffect, TransactionType
 
 ZERO = Money(0)
-
-
-class Lot(NamedTuple):
-    quantity: int
-    price: Money
 
 
 class Held(Struct):
@@ -34,17 +29,14 @@ class Held(Struct):
 
     def add(self, quantity: int, price: Money) -> None:
         self.quantity += quantity
-        while quantity and self.lots and (self.lots[0].quantity > 0) != (quantity > 0):
-            oldest = self.lots.popleft()
-            self.bound -= self._bound(oldest)
-            left = oldest.quantity + quantity
-            if left and (left > 0) == (oldest.quantity > 0):
-                self.lots.appendleft(Lot(left, oldest.price))
+        left = quantity
+        for lot, units in closed_by(quantity, self.lots):
+            self.bound -= self._bound(lot)
+            if units != lot.quantity:
                 self.bound += self._bound(self.lots[0])
-                return
-            quantity = left
-        if quantity:
-            self.lots.append(Lot(quantity, price))
+            left += units
+        if left:
+            self.lots.append(Lot(left, price))
             self.bound += self._bound(self.lots[-1])
 
     def _bound(self, lot: Lot) -> Money:

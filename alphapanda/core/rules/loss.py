@@ -11,82 +11,89 @@ from msgspec import Meta
 
 from alphapanda.core.money import HUNDRED
 from alphapanda.core.rules.contract import BILLIONTH, ZERO, Count, Percent, Rule, Rupees, Seconds, State, View
-from alphapanda.events import Low, Money, Order
+from alphapanda.events import Low, Money, Order, Performance
 from alphapanda.times import SECOND_NS, day_of, week_of
 
 
-class DailyLoss(Rule, frozen=True):
-    """Post-trade credit control, loss limit of the IST day (FIA). Once passed it stays so for the day."""
+class PeriodLoss(Rule, frozen=True):
+    """What a day and a week have in common. Once the limit is passed it stays so until the period ends."""
+
+    by_instrument: ClassVar[bool] = False
+    period: ClassVar[str]
+
+    def number(self, now_ns: int) -> int:
+        """Of the period that `now_ns` is in."""
+        raise NotImplementedError(type(self).__name__)
+
+    def start_and_low(self, at: Performance) -> tuple[Money, Money]:
+        """The net result before the period, and the lowest point of the curve since."""
+        raise NotImplementedError(type(self).__name__)
+
+    @cached_property
+    def limit(self) -> Money:
+        limit: Money = getattr(self, self.code)
+        return limit
+
+    def refuse(self, order: Order, view: View) -> str | None:  # noqa: ARG002 - as Rule has it
+        limit = self.limit
+        if not limit:
+            return None
+        if view.desk.low(self.scope.strategy, self.period, self.number(view.now_ns)) is None:
+            start, low = self.start_and_low(view.performance(self.scope))
+            least = start - limit
+            if low >= least and view.least_net(self.scope) > float(least):
+                return None
+        lost = self.used(view)
+        if lost <= limit:
+            return None
+        return f"this {self.period} has lost {lost:.2f} after charges, the limit is {limit:.2f}"
+
+    def used(self, state: State) -> Money:
+        start, low = self.start_and_low(state.performance(self.scope))
+        passed = state.desk.low(self.scope.strategy, self.period, self.number(state.now_ns))
+        net = state.net(self.scope)
+        return max(ZERO, start - min(low, net, net if passed is None else passed))
+
+    def low(self, view: View) -> Low:
+        """What is remembered of a refusal, so that prices which come back do not lift it."""
+        return Low(self.scope.strategy, view.net(self.scope), view.now_ns)
+
+    def blocks(self, used: Money | int) -> bool:
+        return used > self.limit
+
+
+class DailyLoss(PeriodLoss, frozen=True):
+    """Post-trade credit control, loss limit of the IST day (FIA)."""
 
     code: ClassVar[str] = "max_daily_loss"
-    by_instrument: ClassVar[bool] = False
+    period: ClassVar[str] = "day"
     max_daily_loss: Annotated[
         Rupees,
         Meta(description="no more entries on a day that has lost more, after charges, in rupees"),
     ] = Money(0)
 
-    def refuse(self, order: Order, view: View) -> str | None:  # noqa: ARG002 - as Rule has it
-        if not self.max_daily_loss:
-            return None
-        at, number = view.performance(self.scope), day_of(view.now_ns)
-        if view.desk.low(self.scope.strategy, "day", number) is None:
-            start, most = float(at.day_start), float(self.max_daily_loss)
-            if start - float(at.day_low) < most and start - view.least_net(self.scope) < most:
-                return None
-        lost = self.used(view)
-        return None if lost <= self.max_daily_loss else _lost(lost, "day", self.max_daily_loss)
+    def number(self, now_ns: int) -> int:
+        return day_of(now_ns)
 
-    def used(self, state: State) -> Money:
-        at, net = state.performance(self.scope), state.net(self.scope)
-        passed = state.desk.low(self.scope.strategy, "day", day_of(state.now_ns))
-        return max(ZERO, at.day_start - min(at.day_low, net, net if passed is None else passed))
-
-    def low(self, view: View) -> Low:
-        return _low(self, view)
-
-    def blocks(self, used: Money | int) -> bool:
-        return used > self.max_daily_loss
+    def start_and_low(self, at: Performance) -> tuple[Money, Money]:
+        return at.day_start, at.day_low
 
 
-class WeeklyLoss(Rule, frozen=True):
+class WeeklyLoss(PeriodLoss, frozen=True):
     """Post-trade credit control, loss limit of the week from Monday on (FIA)."""
 
     code: ClassVar[str] = "max_weekly_loss"
-    by_instrument: ClassVar[bool] = False
+    period: ClassVar[str] = "week"
     max_weekly_loss: Annotated[
         Rupees,
         Meta(description="no more entries in a week that has lost more, after charges, in rupees"),
     ] = Money(0)
 
-    def refuse(self, order: Order, view: View) -> str | None:  # noqa: ARG002 - as Rule has it
-        if not self.max_weekly_loss:
-            return None
-        at, number = view.performance(self.scope), week_of(day_of(view.now_ns))
-        if view.desk.low(self.scope.strategy, "week", number) is None:
-            start, most = float(at.week_start), float(self.max_weekly_loss)
-            if start - float(at.week_low) < most and start - view.least_net(self.scope) < most:
-                return None
-        lost = self.used(view)
-        return None if lost <= self.max_weekly_loss else _lost(lost, "week", self.max_weekly_loss)
+    def number(self, now_ns: int) -> int:
+        return week_of(day_of(now_ns))
 
-    def used(self, state: State) -> Money:
-        at, net = state.performance(self.scope), state.net(self.scope)
-        passed = state.desk.low(self.scope.strategy, "week", week_of(day_of(state.now_ns)))
-        return max(ZERO, at.week_start - min(at.week_low, net, net if passed is None else passed))
-
-    def low(self, view: View) -> Low:
-        return _low(self, view)
-
-    def blocks(self, used: Money | int) -> bool:
-        return used > self.max_weekly_loss
-
-
-def _low(rule: Rule, view: View) -> Low:
-    return Low(rule.scope.strategy, view.net(rule.scope), view.now_ns)
-
-
-def _lost(lost: Money, period: str, limit: Money) -> str:
-    return f"this {period} has lost {lost:.2f} after charges, the limit is {limit:.2f}"
+    def start_and_low(self, at: Performance) -> tuple[Money, Money]:
+        return at.week_start, at.week_low
 
 
 class Drawdown(Rule, frozen=True):
