@@ -24,7 +24,7 @@ from alphapanda.events import (
 )
 
 K = ReportKind
-BOOKS = Path("/work/shared/data/depth/nse_depth5_2019-11")
+BOOKS = Path(__file__).resolve().parents[3].parent / "shared" / "data" / "depth" / "nse_depth5_2019-11"
 THIN = book_of([(99.9, 4), (99.8, 6)], [(100.1, 4), (100.2, 6)])
 
 
