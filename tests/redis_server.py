@@ -74,10 +74,14 @@ class RedisServer(RedisAt):
 
 @contextmanager
 def shared_redis(folder: Path) -> Iterator[RedisAt]:
-    """For a test that does not disturb it: the one of this test run, emptied, or one of its own."""
+    """For a test that does not disturb it: the one of this test run, emptied, or one of its own.
+
+    Tests that run side by side have a database each (`gw0`, `gw1`, ... are pytest-xdist's names of them).
+    """
     url = os.environ.get("ALPHAPANDA_TEST_REDIS_URL")
     if url:
-        shared = RedisAt(url)
+        database = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
+        shared = RedisAt(f"{url.rpartition('/')[0]}/{database}")
         shared.ask("FLUSHDB")
         yield shared
     else:
