@@ -1,0 +1,138 @@
+"""Price files as they are listed: every row of a session is kept, 24 bytes a tick and 49 a bar.
+
+Rows outside the continuous session of their instrument are left out: nothing is traded then.
+"""
+
+from array import array
+from bisect import bisect_right
+from collections.abc import Iterable
+from itertools import chain
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from alphapanda.core.contracts import contract_of, strike_of
+from alphapanda.errors import DataError
+from alphapanda.events import Instrument, MarketTick, Money
+from alphapanda.exchange.listing import Listed
+from alphapanda.exchange.market.given import rupees, segment_token
+from alphapanda.exchange.market.hours import Hours
+from alphapanda.kite.layout import SEGMENTS, divisor_of
+from alphapanda.times import MINUTE_NS, day_of
+from alphapanda.venues.instruments import InstrumentBook
+from alphapanda.venues.replay import DataSet
+
+_COARSE = {100: 5, 10_000: 25, 10_000_000: 25_000}
+"""By divisor, in wire units: the tick where every price is a multiple of it. Elsewhere it is one unit."""
+_ENDS = ("FUT", "CE", "PE")
+
+
+class Rows:
+    """One instrument's rows in the order of their times. Prices are in wire units.
+
+    `opens`, `highs` and `lows` are those of bars; a tick's are its price. `bars` tells which are bars.
+    """
+
+    def __init__(self, listed: Listed) -> None:
+        self.listed = listed
+        self.times = array("q")
+        self.opens = self.highs = self.lows = self.prices = array("q")
+        self.volumes = array("q")
+        self.bars = bytearray()
+        self._divisor = divisor_of(listed.token)
+        self._minute: tuple[int, int] = (0, 0)
+
+    def add(self, time_ns: int, tick: MarketTick, hours: Hours) -> None:
+        """Keep the row if it lies in a session."""
+        opens, closes = self._minute
+        if not opens <= time_ns < closes:
+            minutes = hours.minutes(self.listed, day_of(time_ns))
+            opens = minutes[max(0, bisect_right(minutes, time_ns) - 1)] if minutes else 0
+            if not opens <= time_ns < opens + MINUTE_NS:
+                return
+            self._minute = opens, opens + MINUTE_NS
+        if tick.bar and self.opens is self.prices:
+            self.opens, self.highs, self.lows = self.prices[:], self.prices[:], self.prices[:]
+        self.times.append(time_ns)
+        self.volumes.append(tick.volume)
+        self.bars.append(tick.bar)
+        price = self._units(tick.last_price)
+        self.prices.append(price)
+        if self.opens is not self.prices:
+            first, high, low = (tick.open, tick.high, tick.low) if tick.bar else (tick.last_price,) * 3
+            self.opens.append(self._units(first))
+            self.highs.append(max(self._units(high), price, self.opens[-1]))
+            self.lows.append(min(self._units(low), price, self.opens[-1]))
+
+    def _units(self, price: float) -> int:
+        return max(1, round(price * self._divisor))
+
+    @property
+    def tick(self) -> int:
+        """The price tick of its prices, in wire units."""
+        coarse = _COARSE[self._divisor]
+        different = {id(each): each for each in (self.opens, self.highs, self.lows, self.prices)}.values()
+        return 1 if any(price % coarse for price in chain.from_iterable(different)) else coarse
+
+
+def read_rows(paths: Iterable[Path], known: Iterable[Listed], hours: Hours) -> list[Rows]:
+    """The rows of the files by instrument, in the order in which they first come; `known` have their places.
+
+    DataError when a file cannot be read, or when no row lies in a session.
+    """
+    places = {each.key: each for each in known}
+    data = DataSet(tuple(paths), InstrumentBook(each.instrument for each in places.values()))
+    found: dict[int, Rows] = {}
+    taken: dict[int, str] = {}
+    for batch in data.batches():
+        for instrument in batch.listed:
+            listed = _listed(instrument, places.get(instrument.key))
+            if taken.setdefault(listed.token, listed.key) != listed.key:
+                raise DataError(
+                    f"{taken[listed.token]} and {listed.key} have one instrument token: "
+                    "give each its own in an instrument_token column"
+                )
+            found[instrument.instrument_token] = Rows(listed)
+        for tick in batch.ticks:
+            found[tick.instrument_token].add(batch.time_ns, tick, hours)
+    kept = [rows for rows in found.values() if rows.times]
+    if not kept:
+        names = ", ".join(str(path) for path in data.files[:3])
+        raise DataError(
+            f"{names}: no row lies in a trading session, so the exchange cannot open: "
+            "check the times and the dates of the rows"
+        )
+    return kept
+
+
+def priced(rows: Rows) -> Listed:
+    """The instrument with the tick and the close that its rows give it."""
+    divisor = divisor_of(rows.listed.token)
+    instrument = replace(rows.listed.instrument, tick_size=rupees(rows.tick, divisor))
+    return replace(rows.listed, instrument=instrument, close=rupees(rows.opens[0], divisor))
+
+
+def _listed(instrument: Instrument, known: Listed | None) -> Listed:
+    """A token whose lowest byte is not its segment's would be read as a price of another one."""
+    segment = instrument.exchange.lower()
+    if known is not None and known.segment == "INDICES":
+        segment = "indices"
+    if segment not in SEGMENTS:
+        raise DataError(
+            f"{instrument.key}: {instrument.exchange} is not an exchange of Kite: "
+            "name one such as NSE or NFO in the exchange column"
+        )
+    token = instrument.instrument_token
+    if token & 0xFF != SEGMENTS[segment] or token >= 1 << 32:
+        token = known.token if known is not None else segment_token(instrument.key, segment)
+    if known is not None:
+        return replace(known, instrument=replace(known.instrument, instrument_token=token))
+    kind = next((end for end in _ENDS if instrument.tradingsymbol.endswith(end)), "EQ")
+    contract = contract_of(instrument.tradingsymbol) if segment not in ("nse", "bse") else None
+    if contract is None:
+        named = replace(instrument, instrument_token=token, instrument_type="EQ")
+        return Listed(named, token >> 8, instrument.exchange, Money(0))
+    named = replace(instrument, instrument_token=token, instrument_type=kind, name=contract.underlying)
+    section = f"{instrument.exchange}-{'OPT' if contract.option else 'FUT'}"
+    strike = strike_of(instrument.tradingsymbol) if contract.option else None
+    return Listed(named, token >> 8, section, Money(0), strike=strike or Money(0))

@@ -1,0 +1,149 @@
+"""One instrument whose prices come from files, at their own times; its order book is composed around them.
+
+After the last row the last price stands. Days before the first row have an invented past, so that candles
+reach back.
+"""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator
+
+from alphapanda.exchange.market.candles import added
+from alphapanda.exchange.market.depth import SHAPES, sides
+from alphapanda.exchange.market.hours import DAY_BEGINS_NS, NEVER, Hours
+from alphapanda.exchange.market.quote import Bar, Book, Quote
+from alphapanda.exchange.market.recorded import Rows
+from alphapanda.exchange.market.walk import Walk
+from alphapanda.kite.layout import divisor_of, is_index
+from alphapanda.times import MINUTE_NS, SECOND_NS, day_of, start_of
+
+BAND = 20
+"""Percent that a price may move in a day; more where the day's rows do."""
+_MIX = 37
+"""The order book's sides take turns in steps of this, so that neighbours differ."""
+
+
+class Replayed:
+    """`past` is walked on the days before the first row."""
+
+    def __init__(self, rows: Rows, past: Walk, hours: Hours) -> None:
+        listed = past.traded.listed
+        self.quote = Quote(token=listed.token, divisor=divisor_of(listed.token))
+        self.due_ns = self.ticked_ns = 0
+        self._rows = rows
+        self._past = past
+        self._listed = listed
+        self._hours = hours
+        self._unit = past.traded.unit
+        self._lot = listed.instrument.lot_size
+        self._sides = () if is_index(listed.token) else sides(past.traded.manner.queue, self._lot)
+        self._first = day_of(rows.times[0])
+        self._at = -1
+        self._last = rows.opens[0]
+        self._value = 0
+        self._rolls_ns = 0
+        self._lower, self._upper = 0, 0
+
+    @property
+    def limits(self) -> tuple[int, int]:
+        return self._lower, self._upper
+
+    def catch_up(self, now_ns: int) -> None:
+        """Take the rows up to now."""
+        times = self._rows.times
+        while self.due_ns <= now_ns:
+            following = times[self._at + 1] if self._at + 1 < len(times) else NEVER
+            if following < self._rolls_ns:
+                self._take(self._at + 1)
+                following = times[self._at + 1] if self._at + 1 < len(times) else NEVER
+            else:
+                self._roll()
+            self.due_ns = min(following, self._rolls_ns)
+
+    def _roll(self) -> None:
+        """The next trading day begins; at first, the day of the first row."""
+        following = day_of(self._rolls_ns) if self._rolls_ns else self._first
+        opens = self._hours.next_open_ns(self._listed, start_of(following + 1) - 1)
+        self._rolls_ns = NEVER if opens == NEVER else start_of(day_of(opens)) + DAY_BEGINS_NS
+        quote, price = self.quote, self._last
+        quote.last = quote.open = quote.high = quote.low = quote.close = quote.average = price
+        quote.volume = quote.last_quantity = self._value = 0
+        quote.last_trade_s = quote.time_s = quote.time_s or start_of(following) // SECOND_NS - 1
+        self._limit(following, price)
+        self._book(price, 0)
+
+    def _limit(self, day: int, close: int) -> None:
+        """The day's circuit limits, wide enough for its rows."""
+        rows, unit = self._rows, self._unit
+        first = bisect_left(rows.times, start_of(day))
+        after = bisect_left(rows.times, start_of(day + 1))
+        lower = max(unit, -(-close * (100 - BAND) // (100 * unit)) * unit)
+        upper = max(2 * unit, close * (100 + BAND) // (100 * unit) * unit)
+        if after > first:
+            lower = min(lower, *rows.lows[first:after], close)
+            upper = max(upper, *rows.highs[first:after], close)
+        self._lower, self._upper = lower, upper
+
+    def _take(self, number: int) -> None:
+        """One row. A tick's volume is the day's so far, a bar's is its own."""
+        rows, quote = self._rows, self.quote
+        time_ns, price = rows.times[number], rows.prices[number]
+        before, volume = quote.volume, rows.volumes[number]
+        if quote.last_trade_s * SECOND_NS < start_of(day_of(time_ns)):
+            quote.open = quote.high = quote.low = rows.opens[number]
+        quote.high = max(quote.high, rows.highs[number])
+        quote.low = min(quote.low, rows.lows[number])
+        quote.last = self._last = price
+        quote.volume = before + volume if rows.bars[number] else max(before, volume)
+        traded = quote.volume - before
+        quote.last_quantity = min(traded, self._lot * (1 + number % 9)) or self._lot
+        self._value += traded * price
+        quote.average = self._value // quote.volume if quote.volume else price
+        quote.last_trade_s = quote.time_s = time_ns // SECOND_NS
+        self._at, self.ticked_ns = number, time_ns
+        self._book(price, number)
+
+    def _book(self, price: int, number: int) -> None:
+        """A spread of one tick; the trade was at the offer and at the bid in turns."""
+        quote, unit, lower, upper = self.quote, self._unit, self._lower, self._upper
+        quote.encoded = None
+        if not self._sides:
+            return
+        bid = price - unit if number & 1 else price
+        ask = bid + unit
+        buy, sell = self._sides[number * _MIX % SHAPES], self._sides[(number * _MIX + _MIX) % SHAPES]
+        quote.buy = buy.total if bid >= lower else 0
+        quote.sell = sell.total if ask <= upper else 0
+        quote.book = Book(bid, ask, unit, buy, sell, lower, upper)
+
+    def bars(self, day: int, now_ns: int) -> Iterator[Bar]:
+        """The minutes in which there are rows, up to now."""
+        if day < self._first:
+            yield from self._past.bars(day, now_ns)
+            return
+        rows, before, joined = self._rows, 0, None
+        first = bisect_left(rows.times, start_of(day))
+        after = bisect_right(rows.times, min(now_ns, start_of(day + 1) - 1))
+        for number in range(first, after):
+            volume = rows.volumes[number]
+            traded = volume if rows.bars[number] else max(0, volume - before)
+            before = max(before, volume)
+            prices = rows.opens[number], rows.highs[number], rows.lows[number], rows.prices[number]
+            bar = Bar(rows.times[number] // MINUTE_NS * MINUTE_NS, *prices, traded, 0)
+            if joined is None:
+                joined = bar
+            elif joined.start_ns == bar.start_ns:
+                joined = added(joined, bar)
+            else:
+                yield joined
+                joined = bar
+        if joined is not None:
+            yield joined
+
+    def whole(self, day: int, now_ns: int) -> Bar | None:
+        """The day's rows up to now as one bar, named by its midnight; None without any."""
+        if day < self._first:
+            return self._past.whole(day, now_ns)
+        whole: Bar | None = None
+        for bar in self.bars(day, now_ns):
+            whole = bar if whole is None else added(whole, bar)
+        return whole and whole._replace(start_ns=start_of(day))

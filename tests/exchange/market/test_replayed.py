@@ -1,0 +1,155 @@
+"""Prices from files: their own times and dates, a book around them, and nothing outside the session."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+from market_rules import INFY, check, snapshot
+
+from alphapanda.errors import DataError
+from alphapanda.events import Money
+from alphapanda.exchange.market import Market, open_market
+from alphapanda.exchange.options import Options
+from alphapanda.times import DAY_NS, IST, MINUTE_NS, SECOND_NS, to_ist, to_ns
+
+TICKS = """\
+timestamp,symbol,ltp,volume
+2021-04-06 09:08:00,INFY,1390.00,100
+2021-04-06 09:15:05,INFY,1400.00,1000
+2021-04-06 09:15:05,FOOBAR,20.01,0
+2021-04-06 09:15:09,INFY,1402.50,1500
+2021-04-06 09:16:30,INFY,1399.95,1600
+2021-04-06 15:29:58,INFY,1410.00,9000
+2021-04-06 15:31:00,INFY,1500.00,9500
+2021-04-07 09:15:00,INFY,1405.00,50
+2021-04-07 11:00:00,INFY,1004.00,70
+"""
+BARS = """\
+timestamp,symbol,open,high,low,close,volume
+2022-03-07 09:15:00,NIFTYBEES,170.00,170.50,169.90,170.20,500
+2022-03-07 09:16:00,NIFTYBEES,170.20,171.00,170.10,170.90,300
+"""
+
+
+def at(text: str) -> int:
+    return to_ns(datetime.fromisoformat(text).replace(tzinfo=IST))
+
+
+def market_of(folder: Path, text: str, name: str = "prices.csv") -> Market:
+    path = folder / name
+    path.write_text(text, encoding="utf-8")
+    return open_market(Options(data=(path,)))
+
+
+def walked(market: Market, token: int, times: Iterable[int]) -> list[tuple[object, ...]]:
+    return [snapshot(market.quote(token, now_ns)) for now_ns in times]
+
+
+def test_the_clock_starts_at_the_first_row_of_a_session_and_the_files_are_listed(tmp_path):
+    market = market_of(tmp_path, TICKS)
+    assert to_ist(market.starts_ns).isoformat() == "2021-04-06T09:15:05+05:30"
+    infy, other = market.listing.all()
+    assert (infy.key, infy.token, infy.instrument.tick_size, infy.close) == (
+        "NSE:INFY",
+        INFY,
+        Money("0.05"),
+        Money("1400.00"),
+    )
+    assert (other.key, other.token & 0xFF, other.instrument.tick_size) == ("NSE:FOOBAR", 1, Money("0.01"))
+
+
+def test_ticks_come_at_their_own_times_and_stand_after_the_last(tmp_path):
+    market = market_of(tmp_path, TICKS)
+    prices = {}
+    now_ns = market.starts_ns
+    while now_ns < market.starts_ns + 2 * MINUTE_NS:
+        if INFY in market.step(now_ns, {INFY}):
+            prices[to_ist(now_ns).strftime("%H:%M:%S")] = float(market.last_price(INFY, now_ns))
+        now_ns = market.next_step_ns(now_ns)
+    assert prices == {"09:15:05": 1400.0, "09:15:09": 1402.5, "09:16:30": 1399.95}
+    end = market.quote(INFY, at("2021-04-06 16:00"))
+    assert (end.last, end.open, end.high, end.low, end.volume) == (141000, 140000, 141000, 139995, 9000)
+    following = market.quote(INFY, at("2021-04-07 09:15"))
+    assert (following.last, following.open, following.close, following.volume) == (140500, 140500, 141000, 50)
+    assert market.last_price(INFY, at("2021-04-30 12:00")) == Money("1004.00")
+
+
+def test_the_book_is_whole_and_within_limits_that_hold_the_days_prices(tmp_path):
+    market = market_of(tmp_path, TICKS)
+    for text in (
+        "04-06 09:15:05",
+        "04-06 09:15:09",
+        "04-06 15:29:59",
+        "04-07 08:00",
+        "04-07 11:00",
+        "04-12 10:00",
+    ):
+        for listed in market.listing.all():
+            check(market, listed, at(f"2021-{text}"))
+    lower, upper = market_of(tmp_path, TICKS).circuit(INFY, at("2021-04-07 11:00"))
+    assert lower == Money("1004.00")
+    assert upper == Money("1692.00")
+
+
+def test_a_replay_does_not_depend_on_who_looks(tmp_path):
+    moments = [
+        at(f"2021-04-0{day} {clock}")
+        for day in (6, 7)
+        for clock in ("09:15:05", "10:00", "15:29:58", "23:00")
+    ]
+    often = walked(market_of(tmp_path, TICKS), INFY, moments)
+    once = [walked(market_of(tmp_path, TICKS), INFY, [moment])[0] for moment in moments]
+    assert often == once
+
+
+def test_candles_are_the_rows_and_before_them_an_invented_past(tmp_path):
+    market = market_of(tmp_path, TICKS)
+    now_ns = at("2021-04-07 12:00")
+    rows = market.candles(INFY, "minute", at("2021-04-06 09:00"), now_ns, now_ns=now_ns)
+    assert rows[:2] == [
+        ["2021-04-06T09:15:00+0530", 1400.0, 1402.5, 1400.0, 1402.5, 1500],
+        ["2021-04-06T09:16:00+0530", 1399.95, 1399.95, 1399.95, 1399.95, 100],
+    ]
+    days = market.candles(INFY, "day", now_ns - 30 * DAY_NS, now_ns, now_ns=now_ns)
+    assert days[-2:] == [
+        ["2021-04-06T00:00:00+0530", 1400.0, 1410.0, 1399.95, 1410.0, 9000],
+        ["2021-04-07T00:00:00+0530", 1405.0, 1405.0, 1004.0, 1004.0, 70],
+    ]
+    assert len(days) > 15
+    assert days[-3][4] == 1400.0
+
+
+def test_bars_are_replayed_too(tmp_path):
+    market = market_of(tmp_path, BARS)
+    listed = market.listing.by_key("NSE:NIFTYBEES")
+    quote = check(market, listed, market.starts_ns + 60 * SECOND_NS)
+    assert (quote.open, quote.high, quote.low, quote.last, quote.volume) == (17000, 17100, 16990, 17090, 800)
+    rows = market.candles(
+        listed.token, "minute", market.starts_ns, market.starts_ns + DAY_NS, now_ns=market.starts_ns
+    )
+    assert rows == [["2022-03-07T09:15:00+0530", 170.0, 170.5, 169.9, 170.2, 500]]
+
+
+def test_contracts_of_a_file_are_known_by_their_symbols(tmp_path):
+    text = "timestamp,symbol,exchange,ltp\n2025-11-17 10:00:00,NIFTY25NOV26000CE,NFO,120.05\n"
+    listed = market_of(tmp_path, text).listing.all()[0]
+    assert (listed.segment, listed.strike, listed.instrument.name, listed.token & 0xFF) == (
+        "NFO-OPT",
+        26000,
+        "NIFTY",
+        2,
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("timestamp,symbol,ltp\n2021-04-06 03:00:00,INFY,1400\n", "no row lies in a trading session"),
+        ("timestamp,symbol,ltp\n2021-04-06 10:00:00,INFY,cheap\n", "line 2"),
+        ("timestamp,symbol,exchange,ltp\n2021-04-06 10:00:00,GOOG,NYSE,140\n", "NYSE is not an exchange"),
+    ],
+)
+def test_a_file_that_cannot_be_replayed_is_refused_with_its_reason(tmp_path, text, told):
+    with pytest.raises(DataError, match=told):
+        market_of(tmp_path, text)
