@@ -1,0 +1,79 @@
+"""What the order book of a quote gives to an order of ours: level by level, no worse than its limit.
+
+Only what stands is taken, in whole lots, and what was taken at a price is gone until the next tick shows the
+book anew. There is no model of a queue, and our orders do not meet each other.
+"""
+
+from collections.abc import Sequence
+from decimal import ROUND_CEILING, ROUND_FLOOR
+
+from alphapanda.events import Money, TransactionType
+from alphapanda.exchange.listing import Listed
+from alphapanda.exchange.order import Order
+
+Level = tuple[int, int, int]
+"""Quantity, price in wire units, number of orders."""
+IN_LOTS = ("CDS", "BCD", "MCX", "NCO")
+"""Exchanges on which a quantity is a number of lots (Kite Connect documentation, orders)."""
+
+
+def lot_of(listed: Listed) -> int:
+    """What quantities are multiples of."""
+    return 1 if listed.instrument.exchange in IN_LOTS else max(1, listed.instrument.lot_size)
+
+
+def piece_of(order: Order, pieces: int) -> int:
+    """An order in so many pieces: what one of them is, in whole lots."""
+    lot = lot_of(order.listed)
+    return -(-order.quantity // (pieces * lot)) * lot
+
+
+class Taken:
+    """What our orders have taken from the books since their last ticks.
+
+    Nobody tells of the ticks of what is not watched: there another book is a later one.
+    """
+
+    def __init__(self) -> None:
+        self._at: dict[tuple[int, TransactionType], tuple[list[Level], dict[int, int]]] = {}
+
+    def forget(self, token: int) -> None:
+        """A tick shows the book anew."""
+        for side in TransactionType:
+            self._at.pop((token, side), None)
+
+    def of(self, token: int, side: TransactionType, levels: Sequence[Level]) -> dict[int, int]:
+        """Price -> quantity, for orders of this side, of the book that shows these levels."""
+        seen, taken = self._at.get((token, side), ([], {}))
+        if seen != list(levels):
+            taken = {}
+            self._at[token, side] = list(levels), taken
+        return taken
+
+
+def walk(order: Order, levels: Sequence[Level], divisor: int, taken: dict[int, int]) -> list[tuple[int, int]]:
+    """(price, quantity) of the order's trades, in wire units; what it takes is added to `taken`."""
+    sign, lot, left = order.transaction_type.sign, lot_of(order.listed), order.pending_quantity
+    if order.piece:
+        left = min(left, order.piece)
+    worst = None if order.limit is None else _units(order.limit, divisor, order.transaction_type)
+    trades: list[tuple[int, int]] = []
+    for quantity, price, _ in levels:
+        if left == 0 or (worst is not None and (price - worst) * sign > 0):
+            break
+        part = min(left, quantity - taken.get(price, 0)) // lot * lot
+        if part > 0 and price > 0:
+            trades.append((price, part))
+            taken[price] = taken.get(price, 0) + part
+            left -= part
+    return trades
+
+
+def triggers(order: Order, last: Money) -> bool:
+    """Whether the last price has reached the trigger."""
+    return (last - order.trigger_price) * order.transaction_type.sign >= 0
+
+
+def _units(limit: Money, divisor: int, side: TransactionType) -> int:
+    rounding = ROUND_FLOOR if side is TransactionType.BUY else ROUND_CEILING
+    return int((limit * divisor).to_integral_value(rounding))
