@@ -14,6 +14,7 @@ from alphapanda.cli import (
     book,
     close,
     demo,
+    exchange,
     kill_switch,
     risk,
     run,
@@ -89,6 +90,7 @@ app.command("cancel-all")(close.cancel_all)
 app.command("close")(close.close)
 app.command("close-all")(close.close_all)
 app.command("backtest")(backtest.backtest)
+app.command("exchange")(exchange.exchange)
 app.add_typer(strategies.app, name="strategies")
 app.add_typer(risk.app, name="risk")
 app.add_typer(stages.app, name="stages")

@@ -9,7 +9,7 @@ from typer.main import get_command
 
 from alphapanda.cli.app import app
 
-HEAVY = ("rich", "loguru", "anyio", "asyncio", "msgspec", "redis", "pyarrow", "sqlite3")
+HEAVY = ("rich", "loguru", "anyio", "asyncio", "msgspec", "redis", "pyarrow", "sqlite3", "aiohttp")
 LONGEST_SUMMARY = 58
 
 

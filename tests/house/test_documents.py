@@ -16,6 +16,9 @@ from typer.testing import CliRunner
 
 from alphapanda.cli.app import app
 from alphapanda.config import KEYS, StrategySettings, load, render
+from alphapanda.exchange.faults import read_script
+from alphapanda.exchange.faults.kinds import KINDS
+from alphapanda.exchange.faults.points import points_of
 from alphapanda.plan import check_strategies
 from alphapanda.store import schema
 
@@ -152,6 +155,8 @@ def test_production_says_only_what_differs():
 def test_the_configuration_blocks_of_the_readme_have_only_keys_that_exist():
     blocks = [msgspec.toml.decode(block) for block in fences("toml")] if fences("toml") else []
     for block in blocks:
+        if "fault" in block:  # a script for the exchange
+            continue
         for entry in block.pop("strategies", []):
             msgspec.convert(entry, StrategySettings)
         unknown = {f"{section}.{key}" for section, values in block.items() for key in values} - set(KEYS)
@@ -240,6 +245,39 @@ def test_the_readme_draws_every_stage():
     picture = next(iter(re.findall(r"^```\n(.*?──►.*?)^```", readme(), re.MULTILINE | re.DOTALL)), "")
     for stage in ("feed", "strategy", "risk", "execution", "portfolio", "broker"):
         assert stage in picture, f"{stage} is not in the README's picture of the flow"
+
+
+def test_the_fault_scripts_of_the_readme_can_be_read():
+    scripts = [block for block in fences("toml") if "[[fault]]" in block]
+    assert scripts
+    for script in scripts:
+        assert read_script(script, "README.md").faults
+
+
+def test_the_readme_lists_every_kind_of_fault_with_its_keys():
+    table = re.findall(r"^\| `(\w+)`(\*?) \| (.+) \| (.+) \| (.+) \|$", readme(), re.MULTILINE)
+    rows = {name: row for name, *row in table if name != "do"}
+    assert set(rows) == set(KINDS)
+    for name, kind in KINDS.items():
+        star, where, keys, meaning = rows[name]
+        assert bool(star) == kind.timed, name
+        assert meaning.startswith(kind.meaning), name
+        assert all(f"`{sort}`" in meaning for sort in kind.sorts), name
+        said = [f"`{key}`" for key in kind.needs] + [f"(`{key}`)" for key in kind.takes]
+        assert keys == (", ".join(said) or "-"), name
+        named = {point for on in re.findall(r"`([\w.]+)`", where) for point in points_of(on)}
+        assert named == (set() if where == "any call" else kind.at), name
+
+
+def test_the_readme_lists_every_kind_of_line_in_the_exchanges_history():
+    written = set()
+    for path in (REPO / "alphapanda" / "exchange").rglob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        written |= set(re.findall(r"(?:history\.add|\.noted)\(\s*\"(\w+)\"", text))
+    table = readme().partition("**The history**")[2].partition("\n### ")[0]
+    listed = set(re.findall(r"`(\w+)`", "".join(re.findall(r"^\| (`.+?) \|", table, re.MULTILINE))))
+    assert written
+    assert listed == written
 
 
 def test_the_unit_starts_a_command_that_exists_and_gives_up_where_trying_is_no_cure():

@@ -21,11 +21,13 @@ ROOMS: dict[str, set[str]] = {
     "times": set(),
     "events": {"times"},
     "errors": set(),
+    "kite": {"times", "events"},
     "core": {"times", "events"},
     "pipeline": {"events", "core"},
     "rows": {"times", "events", "core"},
     "venues": {"times", "events", "errors", "core"},
     "tables": {"times", "events", "errors", "core"},
+    "exchange": {"", "times", "events", "errors", "core", "tables", "kite", "venues"},
     "config": {"events", "errors", "core"},
     "store": {"times", "events", "errors", "core", "rows", "pipeline"},
     "plan": {"times", "events", "errors", "core", "pipeline", "tables", "venues", "config"},
@@ -33,7 +35,7 @@ ROOMS: dict[str, set[str]] = {
     "live": {"times", "", "events", "errors", "core", "pipeline", "venues", "config", "store", "plan"},
     "cli": {
         *("times", "", "events", "errors", "core", "rows"),
-        *("tables", "venues", "config", "store", "plan", "backtest", "live"),
+        *("tables", "venues", "exchange", "config", "store", "plan", "backtest", "live"),
     },
     "__main__": {"cli"},
     "strategies": {"times", "events", "core"},
@@ -103,6 +105,9 @@ CORE: dict[str, set[str]] = {
 }
 """Core file -> the core files it may import beside `events`: the stages do not know each other."""
 
+EXCHANGE_SEES = {"venues": {"venues.replay", "venues.instruments", "venues.simulated"}}
+"""Of these rooms the exchange knows the readers of price files and the listing only."""
+
 CORE_SEEN_FROM = {
     "venues": {"core.market"},
     "config": {"core.rules", "core.limits"},
@@ -117,8 +122,9 @@ PACKAGES: dict[str, set[str]] = {
     "typer": {"cli"},
     "rich": {"cli"},
     "loguru": {"live", "cli"},
-    "anyio": {"live", "venues", "store", "cli.run", "cli.demo"},
-    "asyncio": {"live", "venues", "store", "cli.run"},
+    "aiohttp": {"exchange.serving"},
+    "anyio": {"live", "venues", "store", "exchange.serving", "cli.run", "cli.demo", "cli.exchange"},
+    "asyncio": {"live", "venues", "store", "exchange.serving", "cli.run"},
     "pyarrow": {"venues.replay"},
     "tomllib": {"config", "tables"},
     "tomli_w": {"config"},
@@ -127,6 +133,10 @@ PACKAGES: dict[str, set[str]] = {
     "msgspec": {"events", *ROOMS} - {"errors", "__main__"},
 }
 """Package -> the rooms that may name it. No other third-party package may be imported."""
+
+FOR_USERS = {"kiteconnect"}
+"""Declared though nothing here imports it: whoever installs us rehearses his own program with the official
+client against our exchange."""
 
 PURE = {
     "bisect",
@@ -144,6 +154,12 @@ PURE = {
 }
 """What the decisions and the strategies may use beside the house: nothing with a clock, chance or a door."""
 
+DOORS = {
+    *("aiohttp", "anyio", "asyncio", "os", "secrets", "select", "selectors", "signal", "socket", "ssl"),
+    *("subprocess", "threading", "time", "uuid"),
+}
+"""What the exchange may use in `exchange.serving` only: clocks, chance that no seed decides, and sockets."""
+
 IMPURE_NAMES = {"open", "print", "input", "exec", "eval", "logger", "breakpoint", "__import__"}
 IMPURE_ATTRIBUTES = {"now", "utcnow", "today", "monotonic", "perf_counter", "uuid4", "getenv", "environ"}
 
@@ -153,6 +169,7 @@ BROAD_HANDLERS = {
     "live.control": 1,  # one request must not close the door for the others
     "plan": 2,  # a strategy's module may raise anything while it is imported or made
     "store.store": 1,  # a commit that failed in any way is ambiguous
+    "exchange.rest.gateway": 1,  # a call that we cannot answer must not end the exchange for all
 }
 """Module -> how often it may say `except Exception`."""
 
@@ -325,7 +342,8 @@ def test_the_packages_used_are_the_packages_declared():
         for package, _ in packages(module)
         if package not in sys.stdlib_module_names and package != "_csv"
     }
-    assert used == declared
+    assert used | FOR_USERS == declared
+    assert not used & FOR_USERS, "it is imported: it needs no exception"
 
 
 def test_only_the_configuration_looks_at_the_environment():
@@ -363,6 +381,60 @@ def test_the_decisions_do_not_wait_look_at_the_clock_write_or_log():
         if isinstance(node, waiting)
         or (isinstance(node, ast.Name) and node.id in IMPURE_NAMES)
         or (isinstance(node, ast.Attribute) and node.attr in IMPURE_ATTRIBUTES)
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def synchronous() -> list[Module]:
+    """The exchange without its sockets."""
+    return [
+        module
+        for module in modules().values()
+        if module.room == "exchange" and not module.within({"exchange.serving"})
+    ]
+
+
+def test_the_exchange_has_clocks_and_sockets_in_one_place():
+    waiting = (ast.AsyncFunctionDef, ast.Await, ast.AsyncFor, ast.AsyncWith)
+    assert synchronous()
+    wrong = [
+        f"{module.at(node)}: {dotted}"
+        for module in synchronous()
+        for dotted, node in imported(module)
+        if dotted.split(".")[0] in DOORS or dotted.startswith("urllib.request")
+    ]
+    wrong += [
+        f"{module.at(node)}: {type(node).__name__} {word(node)}"
+        for module in synchronous()
+        for node in ast.walk(module.tree)
+        if isinstance(node, waiting)
+        or (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in IMPURE_NAMES)
+        or (isinstance(node, ast.Attribute) and node.attr in IMPURE_ATTRIBUTES)
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_the_chance_of_the_exchange_comes_from_its_seed():
+    """Functions of the module `random` draw from a seed of their own."""
+    wrong = [
+        f"{module.at(node)}: {dotted}"
+        for module in modules().values()
+        if module.room == "exchange"
+        for dotted, node in imported(module)
+        if dotted.split(".")[0] == "random" and dotted != "random.Random"
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("room", EXCHANGE_SEES)
+def test_the_exchange_knows_little_of_our_venues(room):
+    wrong = [
+        f"{module.at(node)}: {module.name} may not import {name}"
+        for module in modules().values()
+        if module.room == "exchange"
+        for name, node in house_imports(module)
+        if name.partition(".")[0] == room
+        and not any(name == seen or name.startswith(f"{seen}.") for seen in EXCHANGE_SEES[room])
     ]
     assert not wrong, "\n".join(wrong)
 

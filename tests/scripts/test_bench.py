@@ -1,5 +1,6 @@
 """The benchmarks still run, on a few rows and without the peers. Their figures are not judged."""
 
+import json
 import re
 import subprocess
 import sys
@@ -39,3 +40,19 @@ def test_a_verdict_is_measured_with_the_default_rules_and_with_all():
     assert [name for name, _, _ in rows] == ["default rules"] * 2 + ["every rule on"] * 2
     assert rows[0][1].strip() == rows[2][1].strip() != rows[1][1].strip() == rows[3][1].strip()
     assert int(rows[0][2]) < int(rows[2][2])
+
+
+def test_a_frame_is_measured_in_every_form_beside_the_official_client():
+    forms = json.loads(bench("decode", "--frames", "20", "--packets", "3", "--json"))["forms"]
+    assert {"ltp", "quote", "full", "index, quote", "index, full"} < forms.keys()
+    for rates in forms.values():
+        assert rates.keys() == {"kiteticker", "decoded", "all_read"}
+        assert min(rates.values()) > 0
+
+
+def test_the_exchange_is_measured_with_three_clients_and_nothing_is_lost():
+    found = json.loads(bench("exchange", "--instruments", "60", "--seconds", "0.5", "--json"))
+    assert found["packets_wanted_per_s"] == 240
+    assert [each["packets_wanted_per_s"] for each in found["connections"]] == [80, 80, 80]
+    assert found["packets_per_s"] > 0
+    assert found["packets_missing"] == 0

@@ -1,0 +1,1 @@
+"""Kite's REST interface: the routes, what each of them answers, and the gateway before them."""

@@ -1,0 +1,220 @@
+"""What is listed and what it costs: instrument lists, quotes, candles and trigger ranges."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from alphapanda.exchange.calls import CSV, Call, Refusal, Reply
+from alphapanda.exchange.exchange import Exchange
+from alphapanda.exchange.listing import HEADER, Listed, Listing
+from alphapanda.exchange.market import Quote
+from alphapanda.exchange.rest.route import Route
+from alphapanda.times import SECOND_NS, date_of, day_of, to_ist, to_ns
+
+MOST_QUOTES, MOST_PRICES = 500, 1000
+"""Instruments in one request of whole quotes, and of prices (Kite Connect documentation, market quotes)."""
+MOST_DAYS = {
+    "minute": 60,
+    "3minute": 100,
+    "5minute": 100,
+    "10minute": 100,
+    "15minute": 200,
+    "30minute": 200,
+    "60minute": 400,
+    "day": 2000,
+}
+"""Days in one request of candles, by interval (Kite forum, discussion 3105)."""
+LEVELS = 5
+TRIGGER_PERCENT = 10
+"""A stop of a cover order may lie so far from the price."""
+
+Row = dict[str, Any]
+
+
+def instruments(exchange: Exchange, call: Call) -> Reply:
+    """The day's instrument list, of one exchange where the path names it."""
+    only = call.path.get("exchange")
+    body = exchange.market.listing.csv(only)
+    if call.effects.dump:
+        body = _spoilt(exchange.market.listing, only, call)
+    return Reply(body=body, content_type=CSV)
+
+
+def quote(exchange: Exchange, call: Call) -> dict[str, Row]:
+    found = _asked(exchange, call, MOST_QUOTES)
+    return {name: _quote(exchange, call, listed) for name, listed in found.items()}
+
+
+def ohlc(exchange: Exchange, call: Call) -> dict[str, Row]:
+    found = _asked(exchange, call, MOST_PRICES)
+    return {name: _ohlc(_now(exchange, call, each)) for name, each in found.items()}
+
+
+def ltp(exchange: Exchange, call: Call) -> dict[str, Row]:
+    found = _asked(exchange, call, MOST_PRICES)
+    return {name: _ltp(_now(exchange, call, each)) for name, each in found.items()}
+
+
+def historical(exchange: Exchange, call: Call) -> dict[str, list[list[Any]]]:
+    """Candles between `from` and `to`, both included, named by their start."""
+    interval, fields = call.path["interval"], call.fields
+    if interval not in MOST_DAYS:
+        raise Refusal(400, "InputException", "invalid interval")
+    token = call.path["token"]
+    listed = exchange.market.listing.by_token(int(token)) if token.isdecimal() else None
+    if listed is None:
+        raise Refusal(400, "InputException", "invalid token")
+    first, last = _moment(fields, "from"), _moment(fields, "to")
+    if first > last:
+        raise Refusal(400, "InputException", "from date cannot be after to date")
+    if last - first > timedelta(days=MOST_DAYS[interval]):
+        raise Refusal(400, "InputException", f"interval exceeds max limit: {MOST_DAYS[interval]} days")
+    rows = exchange.market.candles(
+        listed.token,
+        interval,
+        to_ns(first),
+        to_ns(last),
+        oi=fields.get("oi") == "1",
+        continuous=fields.get("continuous") == "1",
+        now_ns=call.now_ns,
+    )
+    return {"candles": rows}
+
+
+def trigger_range(exchange: Exchange, call: Call) -> dict[str, Row]:
+    """Where the stop of a cover order may lie: below the price of a buy, above that of a sale."""
+    found: dict[str, Row] = {}
+    for name, listed in _asked(exchange, call, MOST_PRICES).items():
+        now = exchange.market.quote(listed.token, call.now_ns)
+        far = now.last * TRIGGER_PERCENT // 100
+        buys = call.path["side"].lower() == "buy"
+        lower, upper = (now.last - far, now.last) if buys else (now.last, now.last + far)
+        found[name] = {
+            "instrument_token": listed.token,
+            "lower": now.rupees(lower),
+            "upper": now.rupees(upper),
+            "percentage": TRIGGER_PERCENT,
+        }
+    return found
+
+
+def _asked(exchange: Exchange, call: Call, most: int) -> dict[str, Listed]:
+    """The instruments of `i`, EXCHANGE:SYMBOL or a token, by what was asked; unknown ones are left out."""
+    names = call.every("i")
+    if len(names) > most:
+        raise Refusal(400, "InputException", f"Maximum of {most} instruments are allowed in a request.")
+    listing, found = exchange.market.listing, {}
+    for name in names:
+        listed = listing.by_token(int(name)) if name.isdecimal() else listing.by_key(name)
+        if listed is not None:
+            found[name] = listed
+    return found
+
+
+def _now(exchange: Exchange, call: Call, listed: Listed) -> Quote:
+    """What the instrument shows, as a fault has it shown."""
+    now = exchange.market.quote(listed.token, call.now_ns)
+    return exchange.faults.quoted(call.kind, now, listed.key, call.now_ns)
+
+
+def _ltp(now: Quote) -> Row:
+    return {"instrument_token": now.token, "last_price": now.rupees(now.last)}
+
+
+def _ohlc(now: Quote) -> Row:
+    return {**_ltp(now), "ohlc": _day(now)}
+
+
+def _quote(exchange: Exchange, call: Call, listed: Listed) -> Row:
+    now = _now(exchange, call, listed)
+    lower, upper = exchange.market.circuit(listed.token, call.now_ns)
+    return {
+        "instrument_token": now.token,
+        "timestamp": _clock(now.time_s),
+        "last_trade_time": _clock(now.last_trade_s),
+        "last_price": now.rupees(now.last),
+        "last_quantity": now.last_quantity,
+        "buy_quantity": now.buy,
+        "sell_quantity": now.sell,
+        "volume": now.volume,
+        "average_price": now.rupees(now.average),
+        "oi": now.oi,
+        "oi_day_high": now.oi_high,
+        "oi_day_low": now.oi_low,
+        "net_change": now.rupees(now.last - now.close),
+        "lower_circuit_limit": lower,
+        "upper_circuit_limit": upper,
+        "ohlc": _day(now),
+        "depth": {"buy": _levels(now, now.bids), "sell": _levels(now, now.asks)},
+    }
+
+
+def _day(now: Quote) -> Row:
+    prices = {"open": now.open, "high": now.high, "low": now.low, "close": now.close}
+    return {name: now.rupees(units) for name, units in prices.items()}
+
+
+def _levels(now: Quote, levels: list[tuple[int, int, int]]) -> list[Row]:
+    padded = [*levels, *((0, 0, 0),) * (LEVELS - len(levels))]
+    return [
+        {"price": now.rupees(price), "quantity": quantity, "orders": orders}
+        for quantity, price, orders in padded
+    ]
+
+
+def _clock(second: int) -> str:
+    return f"{to_ist(second * SECOND_NS):%Y-%m-%d %H:%M:%S}"
+
+
+def _moment(fields: dict[str, str], name: str) -> datetime:
+    """A time as the client sends it, or a day alone."""
+    try:
+        return datetime.fromisoformat(fields.get(name, "").strip()).replace(tzinfo=None)
+    except ValueError:
+        raise Refusal(400, "InputException", f"invalid {name} date") from None
+
+
+def _spoilt(listing: Listing, only: str | None, call: Call) -> bytes:
+    """The list under a fault: missing, cut off, yesterday's, or with one token on two names."""
+    body = listing.csv(only)
+    rows = body.decode().splitlines()
+    match call.effects.dump:
+        case "missing":
+            raise Refusal(404, "GeneralException", "The instrument list is not available.")
+        case "truncated":
+            return body[: len(body) * 2 // 3 - 1]
+        case "reused":
+            cells = rows[-1].split(",")
+            cells[0] = rows[1].split(",")[0]
+            return "\n".join([*rows[:-1], ",".join(cells), ""]).encode()
+        case _:
+            return "\n".join([HEADER, *_of_yesterday(listing, only, call.now_ns), ""]).encode()
+
+
+def _of_yesterday(listing: Listing, only: str | None, now_ns: int) -> list[str]:
+    """The nearest contract of each underlying had ended the day before; the farthest are not listed yet."""
+    before = date_of(day_of(now_ns) - 1).isoformat()
+    shown = [each for each in listing.all() if only in (None, each.instrument.exchange)]
+    ends: dict[tuple[str, str], list[str]] = {}
+    for each in shown:
+        if each.instrument.expiry is not None:
+            key = each.instrument.exchange, each.instrument.name
+            ends.setdefault(key, []).append(each.instrument.expiry.isoformat())
+    rows = []
+    for each in shown:
+        days = ends.get((each.instrument.exchange, each.instrument.name), [])
+        expiry = each.instrument.expiry.isoformat() if each.instrument.expiry else ""
+        if days and min(days) != max(days) == expiry:
+            continue
+        rows.append(each.row.replace(expiry, before) if days and expiry == min(days) else each.row)
+    return rows
+
+
+ROUTES = (
+    Route("GET", "/instruments", "instruments", instruments),
+    Route("GET", "/instruments/{exchange}", "instruments", instruments),
+    Route("GET", "/instruments/historical/{token}/{interval}", "historical", historical, bucket="historical"),
+    Route("GET", "/instruments/trigger_range/{side}", "trigger_range", trigger_range, bucket="quote"),
+    Route("GET", "/quote", "quote", quote, bucket="quote"),
+    Route("GET", "/quote/ohlc", "ohlc", ohlc, bucket="quote"),
+    Route("GET", "/quote/ltp", "ltp", ltp, bucket="quote"),
+)

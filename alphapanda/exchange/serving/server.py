@@ -1,0 +1,206 @@
+"""The exchange as a server on 127.0.0.1: started, ready, and ended by a signal."""
+
+import logging
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from time import monotonic_ns, time_ns
+from typing import BinaryIO
+
+import anyio
+from aiohttp import web
+from msgspec import Struct
+
+import alphapanda
+from alphapanda.errors import CannotStart, DataError, Fatal
+from alphapanda.exchange.exchange import Exchange
+from alphapanda.exchange.faults import Script, read_script
+from alphapanda.exchange.options import Options
+from alphapanda.exchange.rest.gateway import Gateway
+from alphapanda.exchange.serving import admin, http
+from alphapanda.exchange.serving.pump import PUMP, Pump
+from alphapanda.exchange.serving.sockets import socket
+from alphapanda.exchange.serving.tls import context_of
+from alphapanda.times import to_ist
+
+HOST = "127.0.0.1"
+SHUTDOWN_S = 0.5
+"""How long open requests and connections may take when the exchange ends."""
+IDLE_S = 75.0
+"""After which a connection without a request is closed."""
+
+
+class Start(Struct, frozen=True, kw_only=True):
+    """How the server is started. `port` 0 takes a free one; `history` is a file that is written anew."""
+
+    options: Options
+    port: int = 0
+    speed: float = 1.0
+    paused: bool = False
+    script: Path | None = None
+    history: Path | None = None
+    certificate: Path | None = None
+    key: Path | None = None
+
+
+class HistoryFile:
+    """Each line is in the file before the next thing happens. `failed` is set when one cannot be written."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._file: BinaryIO | None = None
+        self.failed = anyio.Event()
+
+    def open(self) -> None:
+        try:
+            self._file = self._path.open("wb", buffering=0) if self._path is not None else None
+        except OSError as error:
+            raise CannotStart(
+                f"--history {self._path} cannot be written: {error.strerror}; give another file"
+            ) from error
+
+    def write(self, line: bytes) -> None:
+        if self._file is None:
+            return
+        try:
+            self._file.write(line)
+        except OSError:
+            self.failed.set()
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+
+
+class OneLine(logging.Handler):
+    """What the web server says of a request that it could not read or answer: a line, no traceback."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        super().__init__(logging.WARNING)
+        self._say = say
+
+    def emit(self, record: logging.LogRecord) -> None:
+        why = record.exc_info[1] if record.exc_info else None
+        words = record.getMessage() if why is None else f"{record.getMessage()}: {type(why).__name__}: {why}"
+        self._say(" ".join(words.split()))
+
+
+def _log(say: Callable[[str], None]) -> logging.Logger:
+    logger = logging.getLogger("alphapanda.exchange")
+    logger.handlers, logger.propagate = [OneLine(say)], False
+    return logger
+
+
+async def serve(start: Start, *, ready: Callable[[str], None], say: Callable[[str], None]) -> None:
+    """Until SIGTERM or SIGINT. `ready` gets the root once requests are answered, `say` lines for a person.
+
+    Raises CannotStart, and Fatal where the history can no longer be written.
+    """
+    tls, script = context_of(start.certificate, start.key), _script(start.script)
+    file = HistoryFile(start.history)
+    file.open()
+    try:
+        exchange = _exchange(start, script, file)
+        begun = _begun(exchange, start)
+        pump = Pump(exchange)
+        runner = web.AppRunner(
+            _application(pump, Gateway(exchange, say=say)),
+            handle_signals=False,
+            access_log=None,
+            logger=_log(say),
+            keepalive_timeout=IDLE_S,
+            shutdown_timeout=SHUTDOWN_S,
+            max_line_size=http.LONGEST_LINE,
+        )
+        await runner.setup()
+        try:
+            site = web.TCPSite(runner, HOST, start.port, ssl_context=tls)
+            await _listen(site, start.port)
+            say(begun)
+            root = f"{'https' if tls else 'http'}://{HOST}:{runner.addresses[0][1]}"
+            await _run(pump, file, lambda: ready(root))
+        except ExceptionGroup as group:  # what went wrong inside is said, not that a group did
+            raise group.exceptions[0] from None
+        finally:
+            await runner.cleanup()
+            exchange.history.add("end", exchange.clock.now_ns)
+    finally:
+        file.close()
+    if file.failed.is_set():
+        raise Fatal(f"--history {start.history} can no longer be written: the disk is full or gone")
+
+
+def _script(path: Path | None) -> Script:
+    if path is None:
+        return Script()
+    try:
+        return read_script(path.read_text(encoding="utf-8"), str(path))
+    except OSError as error:
+        raise CannotStart(f"--script {path} cannot be read: {error.strerror}; give another file") from error
+    except (DataError, UnicodeDecodeError) as error:
+        raise CannotStart(f"--script {error}") from error
+
+
+def _exchange(start: Start, script: Script, file: HistoryFile) -> Exchange:
+    try:
+        exchange = Exchange(start.options, script, wall=time_ns, speed=start.speed, write=file.write)
+    except DataError as error:
+        raise CannotStart(f"--data {error}") from error
+    if start.paused:
+        exchange.clock.pause(monotonic_ns())
+    return exchange
+
+
+def _begun(exchange: Exchange, start: Start) -> str:
+    """The first line of the history; for a person, what there is."""
+    listed, opens = len(exchange.market.listing.all()), to_ist(exchange.clock.now_ns)
+    exchange.history.add(
+        "start",
+        exchange.clock.now_ns,
+        seed=start.options.seed,
+        instruments=listed,
+        data=[path.name for path in start.options.data],
+        speed=start.speed or "max",
+        paused=start.paused,
+        rate_limits=start.options.rate_limits,
+        version=alphapanda.__version__,
+    )
+    many = "instrument" if listed == 1 else "instruments"
+    return f"{listed} {many}, {opens:%Y-%m-%d %H:%M:%S} IST, seed {start.options.seed}"
+
+
+def _application(pump: Pump, gateway: Gateway) -> web.Application:
+    application = web.Application(client_max_size=http.LONGEST_BODY)
+    application[PUMP], application[http.GATEWAY] = pump, gateway
+    application.add_routes(
+        [web.get("/ws", socket), *admin.routes(), web.route("*", "/{rest:.*}", http.answer)]
+    )
+    return application
+
+
+async def _listen(site: web.TCPSite, port: int) -> None:
+    try:
+        await site.start()
+    except OSError as error:
+        raise CannotStart(
+            f"port {port} of {HOST} cannot be used: {os.strerror(error.errno or 0)}; "
+            "say --port with another number, or 0 for a free one"
+        ) from error
+
+
+async def _run(pump: Pump, file: HistoryFile, ready: Callable[[], None]) -> None:
+    """Until a signal, or until the history cannot be written."""
+    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async with anyio.create_task_group() as tasks:
+
+            async def watch_file() -> None:
+                await file.failed.wait()
+                tasks.cancel_scope.cancel()
+
+            tasks.start_soon(pump.run)
+            tasks.start_soon(watch_file)
+            ready()
+            async for _ in signals:
+                break
+            tasks.cancel_scope.cancel()

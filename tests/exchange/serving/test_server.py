@@ -1,0 +1,200 @@
+"""The server's life: certificates, signals, files, and what keeps it from starting."""
+
+import http.client
+import json
+import signal
+import socket
+import ssl
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from ipaddress import ip_address
+
+import anyio
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from exchange_server import exchange_server
+from running import FINISH_S, eventually, run
+
+from alphapanda.errors import CannotStart
+from alphapanda.exchange.options import Options
+from alphapanda.exchange.serving.server import Start, serve
+
+AUTHORIZATION = {"Authorization": "token rehearsal:today"}
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_with_its_history_whole(tmp_path, number):
+    history = tmp_path / "history.ndjson"
+    with (
+        exchange_server(tmp_path, "--history", history) as server,
+        closing(server.connection()) as idle,
+    ):
+        idle.request("GET", "/orders")
+        idle.getresponse().read()
+        before = server.history()
+        server.send(number)
+        assert server.ended() == 0
+        assert server.stdout == f"ready {server.url}\n"
+        assert "Traceback" not in server.stderr
+    lines = [json.loads(line) for line in history.read_text().splitlines()]
+    assert lines[: len(before)] == before
+    assert lines[-1]["kind"] == "end"
+    assert [line["seq"] for line in lines] == list(range(1, len(lines) + 1))
+
+
+def test_a_call_that_waits_does_not_hold_up_the_end(tmp_path):
+    script = tmp_path / "faults.toml"
+    script.write_text('[[fault]]\non = "profile"\ndo = "delay_before"\nseconds = 600\n')
+    with (
+        exchange_server(tmp_path, "--access-token", "today", "--script", script) as server,
+        closing(server.connection()) as waiting,
+    ):
+        waiting.request("GET", "/user/profile", headers=AUTHORIZATION)
+        eventually(lambda: server.history("fault"), process=server.process)
+        server.send(signal.SIGTERM)
+        assert server.ended() == 0
+
+
+def test_the_history_file_has_each_line_at_once_and_is_begun_anew(tmp_path):
+    history = tmp_path / "history.ndjson"
+    for _ in range(2):
+        with exchange_server(tmp_path, "--paused", "--history", history) as server:
+            assert history.read_bytes() == server.get("/admin/history")
+            server.admin("clock", {"step": 1})
+            text = history.read_bytes()
+            assert text == server.get("/admin/history")
+            assert json.loads(text.splitlines()[0])["kind"] == "start"
+            server.process.kill()
+            server.ended()
+        assert history.read_bytes() == text
+
+
+def test_a_history_that_cannot_be_written_any_more_ends_it(tmp_path):
+    done = run(tmp_path, "exchange", "--port", 0, "--history", "/dev/full")
+    assert done.code == 1
+    assert "/dev/full" in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+
+
+def test_a_port_that_is_taken_is_named(tmp_path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        done = run(tmp_path, "exchange", "--port", port)
+    assert (done.code, done.stdout) == (3, "")
+    assert f"port {port}" in done.line
+    assert "--port" in done.line
+
+
+def refused(options=(), **words):
+    """The line of a start that was none."""
+    said = []
+    start = Start(options=Options(**dict(options)), **words)
+    with pytest.raises(CannotStart) as caught:
+        anyio.run(partial(serve, start, ready=said.append, say=said.append))
+    assert said == []
+    line = str(caught.value)
+    assert "\n" not in line
+    return line
+
+
+@pytest.mark.parametrize(
+    ("option", "name", "text", "said"),
+    [
+        ("script", "faults.toml", None, "No such file"),
+        ("script", "faults.toml", "[[fault", "TOML"),
+        ("script", "faults.toml", '[[fault]]\non = "orders"\ndo = "fly"\n', "fault 1"),
+        ("data", "prices.csv", None, "prices.csv"),
+        ("data", "prices.csv", "no,such,columns\n1,2,3\n", "prices.csv"),
+        ("history", "no/folder/history.ndjson", None, "No such file"),
+    ],
+)
+def test_a_file_that_is_no_good_is_named_with_its_option_and_the_reason(tmp_path, option, name, text, said):
+    path = tmp_path / name
+    if text is not None:
+        path.write_text(text)
+    line = refused({"data": (path,)}) if option == "data" else refused(**{option: path})
+    assert line.startswith(f"--{option} ")
+    assert name in line
+    assert said in line
+
+
+def certificate(folder):
+    """A certificate for 127.0.0.1 that signs itself, and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "rehearsal")])
+    begins = datetime.now(UTC) - timedelta(days=1)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(begins)
+        .not_valid_after(begins + timedelta(days=2))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    paths = folder / "cert.pem", folder / "key.pem"
+    paths[0].write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    paths[1].write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    return paths
+
+
+def test_with_a_certificate_it_speaks_tls_and_faults_still_strike(tmp_path):
+    cert, key = certificate(tmp_path)
+    script = tmp_path / "faults.toml"
+    script.write_text('[[fault]]\non = "profile"\ndo = "reset_after"\nnth = 2\n')
+    words = ("--access-token", "today", "--tls-cert", cert, "--tls-key", key, "--script", script)
+    with exchange_server(tmp_path, *words) as server:
+        assert server.url.startswith("https://127.0.0.1:")
+        trusting = ssl.create_default_context(cafile=cert)
+        connection = http.client.HTTPSConnection("127.0.0.1", server.port, timeout=FINISH_S, context=trusting)
+        with closing(connection):
+            connection.request("GET", "/user/profile", headers=AUTHORIZATION)
+            reply = connection.getresponse()
+            assert json.load(reply)["data"]["user_id"] == "RH0001"
+            connection.request("GET", "/user/profile", headers=AUTHORIZATION)
+            with pytest.raises(ConnectionResetError):
+                connection.getresponse()
+        stranger = http.client.HTTPSConnection(
+            "127.0.0.1", server.port, timeout=FINISH_S, context=ssl.create_default_context()
+        )
+        with closing(stranger), pytest.raises(ssl.SSLCertVerificationError):
+            stranger.request("GET", "/")
+        server.send(signal.SIGTERM)
+        assert server.ended() == 0
+        assert "Traceback" not in server.stderr
+
+
+def test_a_certificate_without_its_key_is_refused(tmp_path):
+    cert, key = certificate(tmp_path)
+    assert "cert.pem" in refused(certificate=cert, key=cert)
+    assert "missing.pem" in refused(certificate=tmp_path / "missing.pem", key=key)
+
+
+def test_at_the_highest_speed_an_order_is_done_and_the_clock_waits(tmp_path):
+    with exchange_server(tmp_path, "--speed", "max", "--access-token", "today") as server:
+        start = server.admin("clock")
+        assert start == {"now": "2026-04-15T09:15:00+05:30", "speed": "max", "paused": False}
+        order = {"exchange": "NSE", "tradingsymbol": "INFY", "transaction_type": "BUY", "quantity": 1}
+        order |= {"product": "CNC", "order_type": "MARKET", "market_protection": -1}
+        server.admin("orders", order)
+        rows = eventually(
+            lambda: [row for row in server.history("order") if row["status"] == "COMPLETE"],
+            process=server.process,
+        )
+        assert rows
+        assert server.admin("clock")["now"] < "2026-04-15T09:20"
