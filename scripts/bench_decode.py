@@ -9,11 +9,12 @@ besides, depth and times included, which is what KiteTicker has done when it ret
 import json
 import random
 from collections.abc import Callable
-from importlib.util import find_spec
 from operator import attrgetter
 from statistics import median
 from time import process_time
 from typing import Any
+
+from kiteconnect import KiteTicker
 
 from alphapanda.kite.decode import Decoder
 from alphapanda.kite.encode import frame, full_packet, index_packet
@@ -45,7 +46,7 @@ Side = Callable[[bytes], object]
 def decode(frames: int, packets: int, *, as_json: bool) -> None:
     """`frames` of each form for each side, over all rounds."""
     chance = random.Random(7)
-    theirs = _kite_ticker()
+    theirs = KiteTicker("key", "token")._parse_binary  # noqa: SLF001 - the part that is measured
     measured = {
         name: _measured([_frame(sizes, chance) for _ in range(DIFFERENT)], sizes, frames, theirs)
         for name, sizes in _forms(packets).items()
@@ -56,12 +57,11 @@ def decode(frames: int, packets: int, *, as_json: bool) -> None:
     print(f"{'frames of ' + str(packets):22} {'KiteTicker':>12} {'decoded':>12} {'':>6} {'all read':>12}")
     for name, row in measured.items():
         ticker, ours, read = row["kiteticker"], row["decoded"], row["all_read"]
-        if ticker:
-            of = (f"{ticker:>12,.0f}", f"{ours / ticker:>5.1f}x", f"{read / ticker:>5.1f}x")
-        else:
-            of = (f"{'-':>12}", f"{'':6}", "")
-        print(f"{name:22} {of[0]} {ours:>12,.0f} {of[1]} {read:>12,.0f} {of[2]}")
-    print("Ticks a second." if theirs else "Ticks a second. kiteconnect is not installed: ours alone.")
+        print(
+            f"{name:22} {ticker:>12,.0f} {ours:>12,.0f} {ours / ticker:>5.1f}x "
+            f"{read:>12,.0f} {read / ticker:>5.1f}x"
+        )
+    print("Ticks a second.")
 
 
 def _forms(packets: int) -> dict[str, list[int]]:
@@ -108,14 +108,6 @@ def _packet(size: int, chance: random.Random) -> bytes:
     )[:size]
 
 
-def _kite_ticker() -> Any:
-    if find_spec("kiteconnect") is None:
-        return None
-    from kiteconnect import KiteTicker  # noqa: PLC0415 - a second to import, and not everywhere installed
-
-    return KiteTicker("key", "token")._parse_binary  # noqa: SLF001 - the part that is measured
-
-
 def _measured(frames: list[bytes], sizes: list[int], count: int, theirs: Any) -> dict[str, float]:
     """Ticks a second of each side, the median round."""
     decoder = Decoder()
@@ -125,11 +117,10 @@ def _measured(frames: list[bytes], sizes: list[int], count: int, theirs: Any) ->
         for reader, tick in zip(readers, decoder.decode(data), strict=True):
             reader(tick)
 
-    if theirs:
-        _check_equal(frames[0], theirs)
+    _check_equal(frames[0], theirs)
     each = max(1, count // ROUNDS)
     sides: dict[str, tuple[Side, int]] = {
-        "kiteticker": (theirs or (lambda _data: None), each),
+        "kiteticker": (theirs, each),
         "decoded": (decoder.decode, each * LONGER),
         "all_read": (read, each * LONGER),
     }
@@ -137,8 +128,7 @@ def _measured(frames: list[bytes], sizes: list[int], count: int, theirs: Any) ->
     for _ in range(ROUNDS):
         for name, (side, times) in sides.items():
             seconds[name].append(_seconds(side, frames, times))
-    rates = {name: len(sizes) / median(taken) for name, taken in seconds.items()}
-    return rates if theirs else {**rates, "kiteticker": 0.0}
+    return {name: len(sizes) / median(taken) for name, taken in seconds.items()}
 
 
 def _check_equal(data: bytes, theirs: Any) -> None:

@@ -1,8 +1,9 @@
 """The load of a whole market: the exchange as a child on one core, three clients of its ticker here.
 
 Each client subscribes its third of the instruments in full mode. Some seconds after the snapshots have come,
-packets are counted for so many seconds by the count in each frame's head. At the end the numbers
-are held against the exchange's own history: what it sent and what came must be the same.
+packets are counted for so many seconds of the wall clock by the count in each frame's head: a frame more or
+less, at the edges, is chance. At the end the numbers are held against the exchange's own history: what it
+sent and what came must be the same.
 """
 
 import csv

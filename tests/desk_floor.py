@@ -16,6 +16,7 @@ from alphapanda.exchange.market.hours import Hours
 from alphapanda.exchange.market.quote import Quote
 from alphapanda.exchange.options import Options
 from alphapanda.exchange.orders import Desk
+from alphapanda.exchange.orders.rows import update_row
 from alphapanda.exchange.schedule import Schedule
 from alphapanda.times import SECOND_NS, to_ns
 
@@ -113,7 +114,7 @@ class Floor:
         self.desk = Desk(self.market, self.account, self.schedule, self.history, self.clock, seed)
         self.account.open_orders = self.desk.open_orders
         self.updates = []
-        self.desk.on_update.append(lambda order, now_ns: self.updates.append(self.desk.update_row(order)))
+        self.desk.on_update.append(lambda order, now_ns: self.updates.append(update_row(order)))
         self.now_ns = at(now)
         for each in LISTED:
             self.show(each)

@@ -41,7 +41,7 @@ def check(market: Market, listed: Listed, now_ns: int) -> Quote:
         assert price % tick == 0, (listed.key, price, tick)
         assert price > 0
     assert quote.low <= min(quote.open, quote.last) <= max(quote.open, quote.last) <= quote.high
-    assert quote.low <= quote.average <= quote.high or not listed.tradable
+    assert quote.low <= quote.average <= quote.high if listed.tradable else quote.average == 0
     assert quote.close > 0
     assert 0 < quote.last_trade_s <= quote.time_s <= now_ns // SECOND_NS
     if listed.tradable:

@@ -2,11 +2,13 @@
 
 import json
 
+from alphapanda.events import OrderType, TransactionType
 from alphapanda.exchange.clock import Clock
 from alphapanda.exchange.faults import Faults, Hands, Script, read_script
 from alphapanda.exchange.history import History
 from alphapanda.exchange.market import open_market
 from alphapanda.exchange.options import API_KEY, Options
+from alphapanda.exchange.order import Order, Status
 from alphapanda.exchange.schedule import Schedule
 from alphapanda.exchange.sessions import Sessions
 from alphapanda.exchange.stream import Stream
@@ -84,6 +86,21 @@ class Ticker:
         self.schedule.at(self.market.next_step_ns(now_ns), self._step)
 
 
+def order(ticker, number=1):
+    """An order as far as the ticker looks at it."""
+    return Order(
+        order_id=str(number),
+        listed=next(each for each in ticker.market.listing.all() if each.tradable),
+        variety="regular",
+        transaction_type=TransactionType.BUY,
+        order_type=OrderType.LIMIT,
+        product="MIS",
+        quantity=1,
+        order_ns=ticker.now_ns,
+        status=Status.COMPLETE,
+    )
+
+
 def taken(connection):
     """All that waits on a connection, oldest first; then nothing waits."""
     items = list(connection.outbox)
@@ -93,6 +110,11 @@ def taken(connection):
 
 def texts(connection):
     return [json.loads(item) for item in taken(connection) if isinstance(item, str)]
+
+
+def updates(connection):
+    """The orders of which updates wait."""
+    return [int(text["data"]["order_id"]) for text in texts(connection) if text["type"] == "order"]
 
 
 def errors(connection):

@@ -4,10 +4,11 @@ import sys
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import typer
 
-from alphapanda.cli.run import speed_of
+from alphapanda.cli.run import SkipBadRows, speed_of
 
 Port = Annotated[
     int, typer.Option("--port", min=0, max=65_535, help="Port on 127.0.0.1; 0 takes a free one.")
@@ -52,12 +53,15 @@ NoRateLimits = Annotated[bool, typer.Option("--no-rate-limits", help="Never answ
 Certificate = Annotated[Path | None, typer.Option("--tls-cert", help="Certificate (PEM), for https and wss.")]
 Key = Annotated[Path | None, typer.Option("--tls-key", help="Its private key (PEM).")]
 
+LEADS_TO = "http://127.0.0.1:8687/"
+
 
 def exchange(
     port: Port = 8686,
     seed: Seed = 1,
     speed: Speed = "1",
     data: Data = None,
+    skip_bad_rows: SkipBadRows = False,
     script: Script = None,
     history: History = None,
     access_token: AccessToken = "",
@@ -67,7 +71,7 @@ def exchange(
     bursts: Bursts = False,
     cash: Cash = "1000000",
     no_ddpi: NoDdpi = False,
-    redirect_url: RedirectUrl = "http://127.0.0.1:8687/",
+    redirect_url: RedirectUrl = LEADS_TO,
     no_rate_limits: NoRateLimits = False,
     tls_cert: Certificate = None,
     tls_key: Key = None,
@@ -80,7 +84,7 @@ def exchange(
     """
     import anyio
 
-    from alphapanda.exchange.clock import MAX
+    from alphapanda.exchange.clock import FASTEST, MAX, SLOWEST
     from alphapanda.exchange.options import Options
     from alphapanda.exchange.serving.server import Start, serve
 
@@ -89,16 +93,20 @@ def exchange(
     options = Options(
         seed=seed,
         data=tuple(data or ()),
+        skip_bad_rows=skip_bad_rows,
         instruments=instruments,
         ticks_per_second=ticks_per_second,
         bursts=bursts,
         cash=_rupees(cash),
         needs_authorisation=no_ddpi,
         access_token=access_token,
-        redirect_url=redirect_url,
+        redirect_url=_address(redirect_url),
         rate_limits=not no_rate_limits,
     )
     pace = speed_of(speed) or MAX
+    if pace != MAX and not SLOWEST <= pace <= FASTEST:
+        bounds = f"{speed!r} is not from {SLOWEST:g} to {FASTEST:,.0f}"
+        raise typer.BadParameter(f"{bounds}; as fast as it goes is max", param_hint="--speed")
     files = {"script": script, "history": history, "certificate": tls_cert, "key": tls_key}
     start = Start(options=options, port=port, speed=pace, paused=paused, **files)
 
@@ -110,6 +118,17 @@ def exchange(
 
 def _say(line: str) -> None:
     print(f"exchange: {line}", file=sys.stderr, flush=True)  # noqa: T201 - the log of a foreground command
+
+
+def _address(text: str) -> str:
+    try:
+        parts = urlsplit(text)
+        fits = bool(parts.scheme and parts.netloc) and text.isprintable() and " " not in text
+    except ValueError:
+        fits = False
+    if not fits:
+        raise typer.BadParameter(f"{text!r} is no address such as {LEADS_TO}", param_hint="--redirect-url")
+    return text
 
 
 def _rupees(text: str) -> Decimal:

@@ -38,8 +38,8 @@ class Effects(Struct, frozen=True, kw_only=True):
 class Call(Struct, frozen=True, kw_only=True):
     """One HTTP request as it came in. `kind` is the route's name, "" where no route fits.
 
-    `path` holds what the route's template names (`variety`, `order_id`); `query` and `form` may repeat a
-    key; `body` is the decoded JSON of the three calls that send it.
+    `url` is its path, decoded; `path` holds what the route's template names (`variety`, `order_id`);
+    `query` and `form` may repeat a key; `body` is the decoded JSON of the three calls that send it.
     """
 
     method: str
@@ -86,3 +86,13 @@ class Refusal(Exception):  # noqa: N818 - a refusal is an answer, not a failure 
         self.code = code
         self.error_type = error_type
         self.message = message
+
+
+def invalid(message: str) -> Refusal:
+    """What the caller sent cannot be taken."""
+    return Refusal(400, "InputException", message)
+
+
+def missing(field: str) -> Refusal:
+    """In the words of Kite's own web framework, github.com/zerodha/fastglue."""
+    return invalid(f"Missing or empty field `{field}`")

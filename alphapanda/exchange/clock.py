@@ -7,6 +7,8 @@ from alphapanda.times import SECOND_NS
 
 MAX = 0
 """The speed at which time jumps from one thing that is due to the next."""
+SLOWEST, FASTEST = 0.001, 1_000_000.0
+"""Any other speed is between these, in exchange seconds a second: beyond them nothing can be measured."""
 
 
 class Clock:
@@ -73,8 +75,14 @@ class Clock:
         self._hold(wall_ns)
         self._speed = speed
 
+    def slip(self, wall_ns: int) -> int:
+        """What is due cannot be done in time, which goes on from what has happened; the nanoseconds lost."""
+        lost_ns = self.reaches(wall_ns) - self._known_ns
+        self._exchange_ns, self._wall_ns = self._known_ns, wall_ns
+        return lost_ns
+
     def _hold(self, wall_ns: int) -> None:
         """From here on time is counted anew."""
         self._exchange_ns = max(self._known_ns, self.reaches(wall_ns))
         self._known_ns = self._exchange_ns
-        self._wall_ns = wall_ns
+        self._wall_ns = max(wall_ns, self._wall_ns or wall_ns)

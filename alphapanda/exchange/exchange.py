@@ -1,6 +1,7 @@
 """The exchange as a whole: its parts, and what one step of its time does. No clock, no socket."""
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from alphapanda.exchange.account import Account
 from alphapanda.exchange.calls import Refusal
@@ -53,10 +54,6 @@ class Exchange:
         self._last_close_ns = 0
         self._join()
 
-    def catch_up(self, wall_ns: int) -> None:
-        """All that is due by this moment of the wall clock happens now, in order."""
-        self.advance(self.clock.reaches(wall_ns))
-
     def advance(self, until_ns: int) -> None:
         """Walk to this exchange time."""
         while self._happen(until_ns):
@@ -99,7 +96,6 @@ class Exchange:
         """Each part hears of what it has to know, and the first things are due."""
         self.desk.on_update.append(self.stream.on_order)
         self.account.open_orders = self.desk.open_orders
-        self.stream.row_of = self.desk.update_row
         self.faults.begin(
             Hands(
                 schedule=self.schedule,
@@ -114,12 +110,13 @@ class Exchange:
         self.schedule.at(starts, self._step)
         self.schedule.at(start_of(day_of(starts)) + DAY_NS + NEW_DAY_NS, self._new_day)
 
-    def place_by_hand(self, fields: Mapping[str, str], now_ns: int) -> None:
-        """The account's owner places an order in the broker's app; a refusal is told to nobody."""
+    def place_by_hand(self, fields: Mapping[str, str], now_ns: int) -> dict[str, Any]:
+        """The account's owner places an order in the broker's app. Raises the Refusal that he sees there."""
         try:
-            self.desk.place(fields.get("variety", "regular"), fields, now_ns, by="owner")
+            return self.desk.place(fields.get("variety", "regular"), fields, now_ns, by="owner")
         except Refusal as refusal:
             self.history.add("order_refused", now_ns, by="owner", message=refusal.message)
+            raise
 
     def _happen(self, until_ns: int) -> bool:
         """The next thing that is due by then; False when there is none."""
@@ -141,7 +138,7 @@ class Exchange:
     def _new_day(self, now_ns: int) -> None:
         self.history.add("day", now_ns)
         self.sessions.expire(now_ns)
-        self.desk.new_day(now_ns)
+        self.desk.new_day()
         self.account.new_day(now_ns)
         self.gtt.new_day(now_ns)
         self.schedule.at(now_ns + DAY_NS, self._new_day)

@@ -12,11 +12,11 @@ import msgspec
 from msgspec import Struct
 
 from alphapanda.events import Money, TransactionType
-from alphapanda.exchange.account.numbers import number
-from alphapanda.exchange.calls import Refusal
+from alphapanda.exchange.calls import Refusal, invalid, missing
 from alphapanda.exchange.history import History
 from alphapanda.exchange.listing import Listed
 from alphapanda.exchange.market import Market
+from alphapanda.exchange.notation import number, positive, spelt, stamp, whole
 from alphapanda.exchange.options import USER_ID
 from alphapanda.exchange.orders import Desk
 from alphapanda.times import DAY_NS, to_ist, to_ns
@@ -94,7 +94,7 @@ class Triggers:
         """The id of a new trigger; raises Refusal."""
         wanted = self._read(fields, now_ns)
         if sum(len(each) for each in self._active.values()) >= MOST_ACTIVE:
-            raise _wrong(f"Only {MOST_ACTIVE} active triggers are allowed.")
+            raise invalid(f"Only {MOST_ACTIVE} active triggers are allowed.")
         trigger = Trigger(
             id=len(self._all) + 1,
             wanted=wanted,
@@ -181,59 +181,61 @@ class Triggers:
             del self._active[token]
 
     def _found(self, trigger_id: str, *, active: bool = False) -> Trigger:
-        trigger = self._all.get(int(trigger_id)) if trigger_id.isdecimal() else None
+        trigger = self._all.get(whole(trigger_id) or 0)
         if trigger is None:
             raise Refusal(404, "GeneralException", "Couldn't find that `trigger_id`.")
         if active and trigger.status != ACTIVE:
-            raise _wrong(f"The trigger is {trigger.status} and cannot be changed.")
+            raise invalid(f"The trigger is {trigger.status} and cannot be changed.")
         return trigger
 
     def _read(self, fields: dict[str, str], now_ns: int) -> Wanted:
         """The form of placing and modifying; Refusal names what is wrong with it."""
         kind = fields.get("type", "")
         if kind not in VALUES:
-            raise _wrong("Invalid `type`. It should be single or two-leg.")
+            raise invalid("Invalid `type`. It should be single or two-leg.")
         condition = _decoded(fields, "condition", Condition)
         legs = _decoded(fields, "orders", tuple[Leg, ...])
         if len(condition.trigger_values) != VALUES[kind] or len(legs) != VALUES[kind]:
-            raise _wrong(f"A {kind} trigger has {VALUES[kind]} trigger value(s) and as many orders.")
+            raise invalid(f"A {kind} trigger has {VALUES[kind]} trigger value(s) and as many orders.")
         listed = self._market.listing.by_key(f"{condition.exchange}:{condition.tradingsymbol}")
         if listed is None or not listed.tradable:
-            raise _wrong("Invalid `tradingsymbol` in the condition.")
+            raise invalid("Invalid `tradingsymbol` in the condition.")
         for leg in legs:
             _check_leg(leg, condition)
+        if condition.last_price and not positive(condition.last_price):
+            raise invalid("Invalid `last_price` in the condition.")
         last = self._market.last_price(listed.token, now_ns)
-        if any(value <= 0 or value == last for value in condition.trigger_values):
-            raise _wrong(f"Trigger price should be away from the last price, which is {last:.2f}.")
+        if not all(positive(value) and value != last for value in condition.trigger_values):
+            raise invalid(f"Trigger price should be away from the last price, which is {spelt(last)}.")
         above = tuple(value > last for value in condition.trigger_values)
         if kind == TWO_LEG and above != (False, True):
-            raise _wrong("The last price should be between the two trigger prices, the lower one first.")
+            raise invalid("The last price should be between the two trigger prices, the lower one first.")
         return Wanted(type=kind, listed=listed, condition=condition, legs=legs, above=above)
 
 
 def _check_leg(leg: Leg, condition: Condition) -> None:
     if leg.order_type != "LIMIT":
-        raise _wrong("Only LIMIT orders are allowed in a trigger.")
+        raise invalid("Only LIMIT orders are allowed in a trigger.")
     if leg.product not in PRODUCTS:
-        raise _wrong("Invalid `product`. A trigger places CNC, MTF or NRML orders.")
-    if leg.quantity <= 0 or leg.price <= 0:
-        raise _wrong("Quantity and price of an order should be greater than zero.")
+        raise invalid("Invalid `product`. A trigger places CNC, MTF or NRML orders.")
+    if not (positive(leg.quantity) and positive(leg.price)):
+        raise invalid("Quantity and price of an order should be greater than zero.")
     if (leg.exchange or condition.exchange, leg.tradingsymbol or condition.tradingsymbol) != (
         condition.exchange,
         condition.tradingsymbol,
     ):
-        raise _wrong("The orders should be of the instrument of the condition.")
+        raise invalid("The orders should be of the instrument of the condition.")
 
 
 def _decoded(fields: dict[str, str], name: str, kind: Any) -> Any:
     """The JSON in a field of the form; numbers may be text."""
     text = fields.get(name, "")
     if not text:
-        raise _wrong(f"Missing or empty field `{name}`.")
+        raise missing(name)
     try:
         return msgspec.json.decode(text, type=kind, strict=False)
     except msgspec.DecodeError as error:
-        raise _wrong(f"Invalid `{name}`: {error}") from error
+        raise invalid(f"Invalid `{name}`: {error}") from error
 
 
 def _row(trigger: Trigger) -> dict[str, Any]:
@@ -243,9 +245,9 @@ def _row(trigger: Trigger) -> dict[str, Any]:
         "user_id": USER_ID,
         "parent_trigger": None,
         "type": trigger.wanted.type,
-        "created_at": _time(trigger.created_ns),
-        "updated_at": _time(trigger.updated_ns),
-        "expires_at": _time(trigger.expires_ns),
+        "created_at": stamp(trigger.created_ns),
+        "updated_at": stamp(trigger.updated_ns),
+        "expires_at": stamp(trigger.expires_ns),
         "status": trigger.status,
         "condition": {
             "exchange": condition.exchange,
@@ -278,7 +280,7 @@ def _leg_row(trigger: Trigger, place: int) -> dict[str, Any]:
         **asked,
         "validity": "DAY",
         "meta": f'{{"app_id":0,"gtt":{trigger.id}}}',
-        "timestamp": _time(trigger.updated_ns),
+        "timestamp": stamp(trigger.updated_ns),
         "triggered_at": number(trigger.fired_at),
         "order_result": {
             "status": "success" if trigger.order_id else "failed",
@@ -293,11 +295,3 @@ def _a_year_after(time_ns: int) -> int:
     moment = to_ist(time_ns)
     leap_day = (moment.month, moment.day) == (2, 29)
     return to_ns(moment.replace(year=moment.year + 1, day=28 if leap_day else moment.day))
-
-
-def _time(time_ns: int) -> str:
-    return to_ist(time_ns).strftime("%Y-%m-%d %H:%M:%S")
-
-
-def _wrong(message: str) -> Refusal:
-    return Refusal(400, "InputException", message)

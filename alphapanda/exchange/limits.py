@@ -1,9 +1,12 @@
 """Kite's limits on the rate of calls (Kite Connect documentation, "Exceptions and errors").
 
-They count calendar seconds and minutes of the machine's clock at any speed of the exchange; only the orders
-of a day are counted by the exchange's day. A refused order counts towards its minute and its day too,
-as users of Kite found (forum, discussion 7679).
+They count by the machine's clock at any speed of the exchange: calls in a calendar second (forum, comment
+52125), orders in the sixty seconds before, which is the stricter reading of "a minute". Only the orders of a
+day are counted by the exchange's day. A refused order counts towards its minute and its day too, as users of
+Kite found (forum, discussion 7679).
 """
+
+from collections import deque
 
 from alphapanda.exchange.calls import Call, Refusal
 from alphapanda.times import MINUTE_NS, SECOND_NS, day_of
@@ -19,7 +22,7 @@ TOO_MANY_ORDERS = "Maximum allowed order requests exceeded."
 
 
 class Window:
-    """Counts what falls into the same second, minute or day."""
+    """Counts what falls into the same second or day."""
 
     def __init__(self) -> None:
         self._period = -1
@@ -33,13 +36,26 @@ class Window:
         return self._count
 
 
+class Sliding:
+    """Counts what happened in the minute that ends now, as far as `most` and one."""
+
+    def __init__(self, most: int) -> None:
+        self._times: deque[int] = deque(maxlen=most + 1)
+
+    def add(self, wall_ns: int) -> int:
+        self._times.append(wall_ns)
+        while self._times[0] <= wall_ns - MINUTE_NS:
+            self._times.popleft()
+        return len(self._times)
+
+
 class RateLimits:
     """One user and one application: every limit of Kite, by application or by account, is one count here."""
 
     def __init__(self, *, enabled: bool = True) -> None:
         self._enabled = enabled
         self._seconds = {bucket: Window() for bucket in PER_SECOND}
-        self._minute, self._day = Window(), Window()
+        self._minute, self._day = Sliding(ORDERS_PER_MINUTE), Window()
 
     def take(self, bucket: str, call: Call) -> None:
         """Count this call; a Refusal 429 when it is one too many."""
@@ -52,7 +68,7 @@ class RateLimits:
             raise Refusal(429, "NetworkException", TOO_MANY)
 
     def _take_order(self, call: Call) -> None:
-        minute = self._minute.add(call.wall_ns // MINUTE_NS)
+        minute = self._minute.add(call.wall_ns)
         placed = _orders(call) if call.kind == "order.place" else 0
         day = self._day.add(day_of(call.now_ns), placed)
         if minute > ORDERS_PER_MINUTE or (placed and day > ORDERS_PER_DAY):

@@ -11,6 +11,8 @@ HEADER = (
     "instrument_token,exchange_token,tradingsymbol,name,last_price,expiry,strike,tick_size,lot_size,"
     "instrument_type,segment,exchange"
 )
+IN_LOTS = ("CDS", "BCD", "MCX", "NCO")
+"""Exchanges on which a quantity is a number of lots (Kite Connect documentation, orders)."""
 
 
 class Listed(Struct, frozen=True):
@@ -39,14 +41,20 @@ class Listed(Struct, frozen=True):
         return self.instrument.key
 
     @property
+    def lot(self) -> int:
+        """What quantities are multiples of."""
+        return 1 if self.instrument.exchange in IN_LOTS else max(1, self.instrument.lot_size)
+
+    @property
     def tradable(self) -> bool:
         """Indices are quoted, not traded."""
         return self.segment != "INDICES"
 
     @property
     def row(self) -> str:
-        """Its line of the instrument list. The last price is always 0 there."""
+        """Its line of the instrument list. The last price is always 0 there; an index has no tick or lot."""
         instrument = self.instrument
+        tick, lot = (float(instrument.tick_size), instrument.lot_size) if self.tradable else (0.0, 0)
         return ",".join(
             (
                 str(instrument.instrument_token),
@@ -56,8 +64,8 @@ class Listed(Struct, frozen=True):
                 "0.0",
                 instrument.expiry.isoformat() if instrument.expiry else "",
                 str(float(self.strike)),
-                str(float(instrument.tick_size)),
-                str(instrument.lot_size),
+                str(tick),
+                str(lot),
                 instrument.instrument_type,
                 self.segment,
                 instrument.exchange,

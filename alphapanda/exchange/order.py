@@ -55,17 +55,15 @@ class Order(Struct, kw_only=True):
     trigger_price: Money = Money(0)
     disclosed_quantity: int = 0
     market_protection: Money = Money(0)
-    auction_number: str | None = None
     tag: str | None = None
     tags: list[str] = field(default_factory=list)
     meta: dict[str, Any] = field(default_factory=dict)
-    guid: str | None = None
     placed_by: str = ""
     by: str = "api"
-    """Who asked: "api", "owner" (by hand, in the broker's app) or "rms" (the broker's own square-off)."""
+    """Who asked: "api", "owner" (by hand, in the broker's app), "gtt" (a trigger), "rms" (its square-off)."""
     parent_order_id: str | None = None
     exchange_order_id: str | None = None
-    status: Status | str = Status.RECEIVED
+    status: Status = Status.RECEIVED
     status_message: str | None = None
     status_message_raw: str | None = None
     exchange_ns: int | None = None

@@ -9,10 +9,11 @@ from hashlib import sha256
 from hmac import compare_digest
 from typing import Any, NoReturn
 
-from alphapanda.exchange.calls import Refusal
+from alphapanda.exchange.calls import Refusal, invalid, missing
 from alphapanda.exchange.history import History
+from alphapanda.exchange.notation import stamp
 from alphapanda.exchange.options import API_KEY, API_SECRET, USER_ID, Options
-from alphapanda.times import MINUTE_NS, to_ist
+from alphapanda.times import MINUTE_NS
 
 REQUEST_TOKEN_NS = 5 * MINUTE_NS
 WRONG_TOKEN = "Incorrect `api_key` or `access_token`."  # noqa: S105 - Kite's words
@@ -67,7 +68,7 @@ class Sessions:
     def login(self, api_key: str, now_ns: int) -> str:
         """The user logs in: a request token for the application."""
         if api_key != API_KEY:
-            raise Refusal(400, "InputException", WRONG_KEY)
+            raise invalid(WRONG_KEY)
         token = self._make("request")
         self._requests[token] = now_ns + REQUEST_TOKEN_NS
         self._history.add("session", now_ns, do="login", request_token=masked(token))
@@ -77,7 +78,7 @@ class Sessions:
         """POST /session/token: a request token and its checksum become the day's access token."""
         api_key, request_token, checksum = _wanted(fields, "api_key", "request_token", "checksum")
         if api_key != API_KEY:
-            raise Refusal(400, "InputException", WRONG_KEY)
+            raise invalid(WRONG_KEY)
         expected = sha256(f"{API_KEY}{request_token}{API_SECRET}".encode(errors="surrogatepass")).hexdigest()
         if not same(checksum, expected):
             raise Refusal(403, "TokenException", WRONG_CHECKSUM)
@@ -94,7 +95,7 @@ class Sessions:
             "enctoken": self._make("enc"),
             "refresh_token": "",
             "silo": "",
-            "login_time": to_ist(now_ns).strftime("%Y-%m-%d %H:%M:%S"),
+            "login_time": stamp(now_ns),
         }
 
     def end(self, fields: Mapping[str, str], now_ns: int) -> None:
@@ -102,7 +103,7 @@ class Sessions:
         if "refresh_token" in fields:
             self.renew()
         api_key, token = _wanted(fields, "api_key", "access_token")
-        if not self.valid(api_key, token, now_ns):
+        if not self.valid(api_key, token):
             refuse_token()
         self.kill(now_ns, "ended by the application")
 
@@ -110,14 +111,14 @@ class Sessions:
         """POST /session/refresh_token: Kite renews for approved platforms only; others have no such token."""
         raise Refusal(403, "TokenException", NO_RENEWAL)
 
-    def check(self, authorization_header: str, now_ns: int) -> None:
+    def check(self, authorization_header: str) -> None:
         """The Authorization header of a call is that of the session; else a Refusal."""
         scheme, _, credentials = authorization_header.strip().partition(" ")
         api_key, _, token = credentials.strip().partition(":")
-        if scheme.lower() != "token" or not self.valid(api_key, token, now_ns):
+        if scheme.lower() != "token" or not self.valid(api_key, token):
             refuse_token()
 
-    def valid(self, api_key: str, access_token: str, now_ns: int) -> bool:  # noqa: ARG002 - as others ask
+    def valid(self, api_key: str, access_token: str) -> bool:
         """Whether the two open the door now."""
         alive = self._access_token
         return bool(alive) and same(api_key, API_KEY) and same(access_token, alive)
@@ -149,5 +150,5 @@ def refuse_token() -> NoReturn:
 def _wanted(fields: Mapping[str, str], *names: str) -> list[str]:
     for name in names:
         if not fields.get(name):
-            raise Refusal(400, "InputException", f"Missing or empty field `{name}`")
+            raise missing(name)
     return [fields[name] for name in names]

@@ -5,6 +5,7 @@ fit its field raises `struct.error`: nothing is cut or wrapped.
 """
 
 from collections.abc import Sequence
+from itertools import chain
 from struct import Struct, error
 
 from alphapanda.kite.layout import LEVELS, NO_LEVEL
@@ -15,7 +16,10 @@ HEARTBEAT = b"\x00"
 Level = tuple[int, int, int]
 """Quantity, price, orders: as they stand on the wire."""
 
-_FULL = Struct(">16I" + 2 * LEVELS * "IIH2x")
+pack_figures = Struct(">16I").pack
+"""What a full packet begins with: its sixteen figures, in the order of `full_packet`."""
+pack_depth = Struct(">" + 2 * LEVELS * "IIH2x").pack
+"""What it ends with: quantity, price and orders of five bids and then of five asks, thirty numbers."""
 _INDEX = Struct(">6IiI")
 _U16 = Struct(">H")
 
@@ -41,10 +45,7 @@ def full_packet(
     asks: Sequence[Level],
 ) -> bytes:
     """184 bytes; its first 44 are the quote form, its first 8 the ltp form. At most five levels a side."""
-    # Spelt out because the exchange makes 36,000 of them a second.
-    bid_1, bid_2, bid_3, bid_4, bid_5 = bids if len(bids) == LEVELS else _five(bids)
-    ask_1, ask_2, ask_3, ask_4, ask_5 = asks if len(asks) == LEVELS else _five(asks)
-    return _FULL.pack(
+    figures = pack_figures(
         token,
         last,
         last_quantity,
@@ -61,17 +62,8 @@ def full_packet(
         oi_high,
         oi_low,
         time_s,
-        *bid_1,
-        *bid_2,
-        *bid_3,
-        *bid_4,
-        *bid_5,
-        *ask_1,
-        *ask_2,
-        *ask_3,
-        *ask_4,
-        *ask_5,
     )
+    return figures + pack_depth(*chain.from_iterable((*_five(bids), *_five(asks))))
 
 
 def _five(levels: Sequence[Level]) -> Sequence[Level]:

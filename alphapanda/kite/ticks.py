@@ -49,24 +49,17 @@ class LtpTick(Tick, frozen=True, gc=False):
     mode: ClassVar[Mode] = "ltp"
 
 
-class QuoteTick(Tick, frozen=True, gc=False):
-    """The day of what can be traded, without its depth. `close_units` is the day before's close."""
+class _Day:
+    """What a quote tells of the day, in whichever order its form has the fields."""
 
-    mode: ClassVar[Mode] = "quote"
+    __slots__ = ()
 
-    last_traded_quantity: int
-    average_units: int
-    volume_traded: int
-    total_buy_quantity: int
-    total_sell_quantity: int
+    instrument_token: int
+    last_price: float
     open_units: int
     high_units: int
     low_units: int
     close_units: int
-
-    @property
-    def average_traded_price(self) -> float:
-        return self.average_units / DIVISORS[self.instrument_token & 0xFF]
 
     @property
     def open(self) -> float:
@@ -88,6 +81,26 @@ class QuoteTick(Tick, frozen=True, gc=False):
     def change(self) -> float:
         """Per cent from the close of the day before; 0 where there is none."""
         return _change(self.last_price, self.close)
+
+
+class QuoteTick(_Day, Tick, frozen=True, gc=False):
+    """The day of what can be traded, without its depth. `close_units` is the day before's close."""
+
+    mode: ClassVar[Mode] = "quote"
+
+    last_traded_quantity: int
+    average_units: int
+    volume_traded: int
+    total_buy_quantity: int
+    total_sell_quantity: int
+    open_units: int
+    high_units: int
+    low_units: int
+    close_units: int
+
+    @property
+    def average_traded_price(self) -> float:
+        return self.average_units / DIVISORS[self.instrument_token & 0xFF]
 
 
 class FullTick(QuoteTick, frozen=True, gc=False):
@@ -124,7 +137,7 @@ class FullTick(QuoteTick, frozen=True, gc=False):
         return Depth(levels[:LEVELS], levels[LEVELS:])
 
 
-class IndexQuoteTick(Tick, frozen=True, gc=False):
+class IndexQuoteTick(_Day, Tick, frozen=True, gc=False):
     """An index's day. `change_units` is signed; KiteTicker does not read it."""
 
     mode: ClassVar[Mode] = "quote"
@@ -134,27 +147,6 @@ class IndexQuoteTick(Tick, frozen=True, gc=False):
     open_units: int
     close_units: int
     change_units: int
-
-    @property
-    def open(self) -> float:
-        return self.open_units / DIVISORS[self.instrument_token & 0xFF]
-
-    @property
-    def high(self) -> float:
-        return self.high_units / DIVISORS[self.instrument_token & 0xFF]
-
-    @property
-    def low(self) -> float:
-        return self.low_units / DIVISORS[self.instrument_token & 0xFF]
-
-    @property
-    def close(self) -> float:
-        return self.close_units / DIVISORS[self.instrument_token & 0xFF]
-
-    @property
-    def change(self) -> float:
-        """Per cent from the close of the day before; 0 where there is none."""
-        return _change(self.last_price, self.close)
 
     @property
     def price_change(self) -> float:

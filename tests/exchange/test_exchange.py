@@ -144,5 +144,5 @@ def test_a_new_day_ends_the_session_and_empties_the_book():
     assert exchange.desk.book(exchange.clock.now_ns)
     exchange.advance(exchange.clock.now_ns + 21 * 3600 * SECOND_NS)
     assert [line["at"] for line in lines(exchange, "day")] == ["2026-04-16T06:00:00+05:30"]
-    assert not exchange.sessions.valid(API_KEY, TOKEN, exchange.clock.now_ns)
+    assert not exchange.sessions.valid(API_KEY, TOKEN)
     assert exchange.desk.book(exchange.clock.now_ns) == []

@@ -52,6 +52,22 @@ def test_another_speed_counts_from_now():
     assert clock.reaches(WALL + 2 * SECOND_NS) == START + 11 * SECOND_NS
 
 
+def test_a_clock_that_slips_goes_on_from_what_has_happened():
+    clock = running(60.0)
+    clock.moved(START + 10 * SECOND_NS)
+    assert clock.slip(WALL + SECOND_NS) == 50 * SECOND_NS
+    assert clock.reaches(WALL + SECOND_NS) == START + 10 * SECOND_NS
+    assert clock.reaches(WALL + 2 * SECOND_NS) == START + 70 * SECOND_NS
+
+
+def test_a_moment_that_is_over_does_not_turn_the_wall_clock_back():
+    clock = running()
+    clock.slip(WALL + 5 * SECOND_NS)
+    clock.pause(WALL + SECOND_NS)
+    clock.resume(WALL + SECOND_NS)
+    assert clock.reaches(WALL + 5 * SECOND_NS) == START
+
+
 def test_at_the_highest_speed_it_stands_until_it_is_walked():
     clock = running(MAX)
     assert clock.at_max
@@ -85,6 +101,11 @@ class ItNeverRunsBack(RuleBasedStateMachine):
     def look(self, passed):
         self.wall += passed
         self.clock.moved(self.clock.reaches(self.wall))
+
+    @rule(passed=st.integers(0, 10**10))
+    def slip(self, passed):
+        self.wall += passed
+        assert self.clock.slip(self.wall) >= 0
 
     @rule(paused=st.booleans())
     def hold(self, paused):

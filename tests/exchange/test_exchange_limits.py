@@ -97,6 +97,14 @@ def test_a_refused_order_counts_for_its_minute():
     assert passes(limits, "order", call(WALL + 30 * SECOND_NS)) == "Maximum allowed order requests exceeded."
 
 
+def test_a_client_that_straddles_a_calendar_minute_has_no_more_orders_than_another():
+    limits, starts = RateLimits(), WALL + 30 * SECOND_NS
+    assert not any(orders(limits, 300, starts))
+    said = orders(limits, 101, starts + 30 * SECOND_NS)
+    assert said == [""] * 100 + ["Maximum allowed order requests exceeded."]
+    assert passes(limits, "order", call(starts + MINUTE_NS)) == ""
+
+
 def test_limits_can_be_off():
     limits = RateLimits(enabled=False)
     assert not any(orders(limits, 2 * ORDERS_PER_MINUTE, WALL, per_second=ORDERS_PER_MINUTE))

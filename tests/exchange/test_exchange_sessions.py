@@ -43,11 +43,11 @@ def refusal(call, *words):
 
 def test_a_login_leads_to_a_token_that_opens_the_door():
     sessions, _ = made()
-    assert refusal(sessions.check, "", START)[:2] == (403, "TokenException")
+    assert refusal(sessions.check, "")[:2] == (403, "TokenException")
     token = logged_in(sessions)
     assert len(token) == 32
-    sessions.check(f"token {API_KEY}:{token}", START)
-    assert sessions.valid(API_KEY, token, START)
+    sessions.check(f"token {API_KEY}:{token}")
+    assert sessions.valid(API_KEY, token)
 
 
 @pytest.mark.parametrize(
@@ -66,14 +66,14 @@ def test_a_login_leads_to_a_token_that_opens_the_door():
 def test_another_authorization_is_refused_in_kites_words(header):
     sessions, _ = made()
     token = logged_in(sessions)
-    said = refusal(sessions.check, header.format(key=API_KEY, token=token), START)
+    said = refusal(sessions.check, header.format(key=API_KEY, token=token))
     assert said == (403, "TokenException", "Incorrect `api_key` or `access_token`.")
 
 
 def test_no_token_is_no_key_to_the_door_before_the_login():
     sessions, _ = made()
-    assert refusal(sessions.check, f"token {API_KEY}:", START)[0] == 403
-    assert not sessions.valid(API_KEY, "", START)
+    assert refusal(sessions.check, f"token {API_KEY}:")[0] == 403
+    assert not sessions.valid(API_KEY, "")
 
 
 def test_a_request_token_is_used_once():
@@ -128,8 +128,8 @@ def test_a_new_token_kills_the_old_one_and_who_listens_hears_of_it():
     assert deaths == []
     new = logged_in(sessions, START + 1)
     assert deaths == [START + 1]
-    assert not sessions.valid(API_KEY, old, START + 1)
-    assert sessions.valid(API_KEY, new, START + 1)
+    assert not sessions.valid(API_KEY, old)
+    assert sessions.valid(API_KEY, new)
 
 
 def test_a_token_ends_when_its_application_says_so():
@@ -137,9 +137,9 @@ def test_a_token_ends_when_its_application_says_so():
     token = logged_in(sessions)
     wrong = {"api_key": API_KEY, "access_token": "another"}
     assert refusal(sessions.end, wrong, START)[:2] == (403, "TokenException")
-    assert sessions.valid(API_KEY, token, START)
+    assert sessions.valid(API_KEY, token)
     sessions.end({"api_key": API_KEY, "access_token": token}, START)
-    assert not sessions.valid(API_KEY, token, START)
+    assert not sessions.valid(API_KEY, token)
     assert refusal(sessions.end, {"api_key": API_KEY, "access_token": token}, START)[0] == 403
 
 
@@ -147,15 +147,15 @@ def test_a_new_day_ends_tokens_and_logins():
     sessions, _ = made(access_token="given")
     request_token = sessions.login(API_KEY, START)
     sessions.expire(START)
-    assert not sessions.valid(API_KEY, "given", START)
+    assert not sessions.valid(API_KEY, "given")
     assert refusal(sessions.exchange_token, asked(request_token), START)[0] == 403
 
 
 def test_a_token_that_was_given_at_the_start_is_as_good_as_any():
     sessions, _ = made(access_token="given")
-    assert sessions.valid(API_KEY, "given", START)
+    assert sessions.valid(API_KEY, "given")
     logged_in(sessions)
-    assert not sessions.valid(API_KEY, "given", START)
+    assert not sessions.valid(API_KEY, "given")
 
 
 def test_nobody_renews():
@@ -227,7 +227,7 @@ class OneTokenAtATime(RuleBasedStateMachine):
 
     @invariant()
     def only_the_last_one_opens(self):
-        opening = [token for token in self.tokens if self.sessions.valid(API_KEY, token, self.now)]
+        opening = [token for token in self.tokens if self.sessions.valid(API_KEY, token)]
         assert opening == ([self.alive] if self.alive else [])
 
 

@@ -161,6 +161,15 @@ def test_a_trigger_lives_a_year_and_is_listed_for_a_week_more(exchange):
         (form("1200", "1250", kind="two-leg"), "between"),
         (form("1500", "1200", kind="two-leg"), "between"),
         (form("-1"), "away"),
+        (form("NaN"), "condition"),
+        (form("1200") | {"condition": form("1200")["condition"].replace("1200.0", '"NaN"')}, "away"),
+        (form("1200") | {"condition": form("1200")["condition"].replace("1200.0", '"1E999999"')}, "away"),
+        (
+            form("1200") | {"condition": form("1200")["condition"].replace("1300.5", '"1E999999"')},
+            "last_price",
+        ),
+        (form("1200") | {"orders": form("1200")["orders"].replace("1400.0", '"1E999999"')}, "price"),
+        (form("1200", quantity=10**30), "Quantity"),
         (form("1200", order_type="MARKET"), "LIMIT"),
         (form("1200", product="MIS"), "product"),
         (form("1200", quantity=0), "Quantity"),
@@ -187,7 +196,7 @@ def test_there_are_only_so_many_at_once(exchange):
 
 
 def test_a_trigger_that_there_is_not_is_not_found(exchange):
-    for name in ("7", "x", ""):
+    for name in ("7", "x", "", "0", "9" * 5000):
         with pytest.raises(Refusal) as refused:
             exchange.gtt.row(name)
         assert refused.value.code == 404

@@ -46,7 +46,7 @@ def test_a_trigger_is_placed_seen_modified_and_deleted(trader):
     assert row_of(trader, trigger_id)["condition"]["trigger_values"] == changed[3]
     answer = trader.kite.delete_gtt(trigger_id)
     assert answer == {"trigger_id": trigger_id}
-    assert all(row["status"] != "active" for row in trader.kite.get_gtts() if row["id"] == trigger_id)
+    assert row_of(trader, trigger_id)["status"] == "deleted"
 
 
 def test_two_legs_are_one_trigger(trader):

@@ -42,8 +42,7 @@ def test_the_list_of_instruments_is_kites(trader):
     assert len({row["instrument_token"] for row in listed}) == len(listed)
     assert len({(row["exchange"], row["tradingsymbol"]) for row in listed}) == len(listed)
     for row in listed:
-        assert row["lot_size"] >= 1
-        assert row["tick_size"] > 0 or row["segment"] == "INDICES"
+        assert (row["lot_size"] > 0, row["tick_size"] > 0) == (row["segment"] != "INDICES",) * 2, row
         assert isinstance(row["expiry"], date) == (row["instrument_type"] != "EQ"), row
         assert (row["strike"] > 0) == (row["instrument_type"] in ("CE", "PE")), row
         segment = 9 if row["segment"] == "INDICES" else SEGMENT_OF_TOKEN[row["exchange"]]

@@ -12,11 +12,11 @@ from alphapanda.exchange.account.estimates import Estimates
 from alphapanda.exchange.account.funds import DELIVERED, SEGMENTS, insufficient, purse_of
 from alphapanda.exchange.account.ledger import Ledger
 from alphapanda.exchange.account.night import new_day
-from alphapanda.exchange.account.numbers import number, plain
 from alphapanda.exchange.account.positions import Position
 from alphapanda.exchange.account.statement import statement
 from alphapanda.exchange.listing import Listed
 from alphapanda.exchange.market import Market
+from alphapanda.exchange.notation import number, plain
 from alphapanda.exchange.options import USER_ID, Options
 from alphapanda.exchange.order import Order, Trade
 from alphapanda.times import to_ist
@@ -85,12 +85,6 @@ class Account:
             return None
         return f"{min(lacking, order.pending_quantity)} quantity needs authorisation at depository."
 
-    def required(
-        self, listed: Listed, product: str, side: TransactionType, quantity: int, price: Money
-    ) -> Money:
-        """What a new position of this size claims, whatever is held."""
-        return self.ledger.claims.of(listed, product, side.sign * quantity, price)
-
     def positions(self, now_ns: int, disagree: bool = False) -> dict[str, list[dict[str, Any]]]:
         """Kite's `net` and `day`. With `disagree` the first row has one lot that no trade made (a fault)."""
         held = [position for position in self.ledger.book.values() if position.shown]
@@ -104,7 +98,7 @@ class Account:
             ],
         }
 
-    def open_positions(self, now_ns: int) -> list[tuple[Listed, str, int]]:  # noqa: ARG002 - asked at a time
+    def open_positions(self) -> list[tuple[Listed, str, int]]:
         """What is not flat: listed, product, signed quantity."""
         return [(one.listed, one.product, one.quantity) for one in self.ledger.book.values() if one.quantity]
 
@@ -154,5 +148,5 @@ class Account:
             listed = next(one for one in self.ledger.market.listing.all() if one.tradable)
             first = Position(listed=listed, product=MIS, claims=self.ledger.claims.of)
         last, _ = self.ledger.last_and_close(first.listed, now_ns)
-        first.add(first.listed.instrument.lot_size, last, now_ns)
+        first.add(first.listed.lot, last, now_ns)
         return [first, *held[1:]]

@@ -7,8 +7,8 @@ opened: the depository's own pages and its PIN are not played.
 from collections.abc import Sequence
 
 from alphapanda.exchange.account.holdings import Holdings
-from alphapanda.exchange.calls import Refusal
-from alphapanda.times import to_ist
+from alphapanda.exchange.calls import invalid
+from alphapanda.exchange.notation import stamp, whole
 
 
 class Requests:
@@ -19,15 +19,15 @@ class Requests:
     def ask(self, isins: Sequence[str], quantities: Sequence[str]) -> str:
         """The number of the request: as long as Kite's, and counted. Refusal for what is not held."""
         if len(isins) != len(quantities):
-            raise _wrong("Each `isin` needs its `quantity`.")
+            raise invalid("Each `isin` needs its `quantity`.")
         wanted = []
         for isin, text in zip(isins, quantities, strict=True):
             holding = self._holdings.by_isin(isin)
             if holding is None:
-                raise _wrong(f"Invalid `isin`: {isin} is not held.")
-            quantity = int(float(text)) if text.replace(".", "", 1).isdecimal() else 0
+                raise invalid(f"Invalid `isin`: {isin} is not held.")
+            quantity = whole(text.removesuffix(".0")) or 0
             if not 0 < quantity <= holding.settled:
-                raise _wrong(f"Invalid `quantity` for {isin}: {holding.settled} can be authorised.")
+                raise invalid(f"Invalid `quantity` for {isin}: {holding.settled} can be authorised.")
             wanted.append((isin, quantity))
         if not isins:
             wanted = [(holding.isin, holding.settled) for holding in self._holdings]
@@ -42,13 +42,9 @@ class Requests:
             holding = self._holdings.by_isin(isin)
             if holding is not None:
                 holding.authorised = max(holding.authorised, quantity)
-                holding.authorised_date = to_ist(now_ns).strftime("%Y-%m-%d %H:%M:%S")
+                holding.authorised_date = stamp(now_ns)
         return wanted is not None
 
     def expire(self) -> None:
         """What was asked ends with its day; the numbers are not used again."""
         self._asked = {number: [] for number in self._asked}
-
-
-def _wrong(message: str) -> Refusal:
-    return Refusal(400, "InputException", message)

@@ -1,7 +1,8 @@
 """What an order would claim and cost before it is placed: /margins/orders, /margins/basket, /charges/orders.
 
-Margins are those that funds are checked by, positions and open orders considered, so that the total of an
-order is what its rejection would name. They are an estimate of the real ones: no SPAN, no benefit of a hedge.
+Margins are those that funds are checked by, positions and open orders considered: the total of an order to
+buy at a limit is what its rejection would name. (A sale is judged at the last price where that is higher, a
+market order at its protection price.) They are an estimate of the real ones: no SPAN, no benefit of a hedge.
 Charges are by the rates of the exchange's day, unrounded, the stamp duty included (what Kite does with it
 today is not known).
 """
@@ -17,10 +18,10 @@ from alphapanda.core.segments import segment_of
 from alphapanda.events import Money, OrderType, TransactionType
 from alphapanda.exchange.account.funds import COMMODITY, Wish, products_of, purse_of
 from alphapanda.exchange.account.ledger import Ledger
-from alphapanda.exchange.account.numbers import number, rupees
 from alphapanda.exchange.account.statement import parts_of
-from alphapanda.exchange.calls import Refusal
+from alphapanda.exchange.calls import invalid, missing
 from alphapanda.exchange.listing import Listed
+from alphapanda.exchange.notation import number, rupees
 from alphapanda.tables import tariff
 from alphapanda.times import date_of, day_of
 
@@ -86,7 +87,7 @@ class Estimates:
         rows = []
         for item in _items(body):
             if not item.average_price or item.average_price <= ZERO:
-                raise _wrong("Missing or empty field `average_price`")
+                raise missing("average_price")
             listed, price = self._listed(item), item.average_price
             wish = Wish(listed, item.product, item.transaction_type.sign * item.quantity, price)
             rows.append(
@@ -107,11 +108,11 @@ class Estimates:
     def _listed(self, item: Item) -> Listed:
         listed = self._ledger.market.listing.by_key(item.key)
         if listed is None:
-            raise _wrong(f"Invalid `tradingsymbol`: {item.key} is not listed.")
+            raise invalid(f"Invalid `tradingsymbol`: {item.key} is not listed.")
         if not listed.tradable:
-            raise _wrong(f"Invalid `tradingsymbol`: {item.key} cannot be traded.")
+            raise invalid(f"Invalid `tradingsymbol`: {item.key} cannot be traded.")
         if item.product not in products_of(listed):
-            raise _wrong(f"Invalid `product`: {item.product} is not allowed for {item.exchange}.")
+            raise invalid(f"Invalid `product`: {item.product} is not allowed for {item.exchange}.")
         return listed
 
     def _wish(self, item: Item, now_ns: int) -> Wish:
@@ -143,19 +144,21 @@ class Estimates:
 
 def _items(body: Any) -> list[Item]:
     """The JSON list; numbers may be text. Refusal names the first thing that is wrong with it."""
+    if body is None:
+        raise invalid("Invalid request: the body has to be a JSON list of orders.")
     try:
         items = msgspec.convert(body, list[Item], strict=False)
     except msgspec.ValidationError as error:
-        raise _wrong(f"Invalid request: {error}") from error
+        raise invalid(f"Invalid request: {error}") from error
     if len(items) > ITEMS_AT_MOST:
-        raise _wrong(f"Only {ITEMS_AT_MOST} orders are calculated at once.")
+        raise invalid(f"Only {ITEMS_AT_MOST} orders are calculated at once.")
     for item in items:
         if not 0 < item.quantity <= LARGEST:
-            raise _wrong("Invalid `quantity`.")
+            raise invalid("Invalid `quantity`.")
         for name in ("price", "trigger_price", "average_price"):
             amount = getattr(item, name)
             if amount is not None and not (amount.is_finite() and 0 <= amount <= LARGEST):
-                raise _wrong(f"Invalid `{name}`.")
+                raise invalid(f"Invalid `{name}`.")
     return items
 
 
@@ -220,7 +223,3 @@ def _charges(sheet: ChargeSheet, tax_type: str) -> dict[str, Any]:
         "gst": {"igst": gst, "cgst": 0, "sgst": 0, "total": gst},
         "total": number(sheet.total),
     }
-
-
-def _wrong(message: str) -> Refusal:
-    return Refusal(400, "InputException", message)

@@ -11,8 +11,8 @@ from msgspec import Struct
 
 from alphapanda.core.segments import segment_of
 from alphapanda.events import Money
-from alphapanda.exchange.account.numbers import number
 from alphapanda.exchange.listing import Listed, Listing
+from alphapanda.exchange.notation import number
 
 ZERO = Money(0)
 HUNDRED = Money(100)

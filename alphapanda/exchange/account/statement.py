@@ -7,8 +7,8 @@ from alphapanda.core.segments import segment_of
 from alphapanda.events import CNC, Money
 from alphapanda.exchange.account.funds import purse_of
 from alphapanda.exchange.account.ledger import Ledger
-from alphapanda.exchange.account.numbers import rupees
 from alphapanda.exchange.listing import Listed
+from alphapanda.exchange.notation import rupees
 
 ZERO = Money(0)
 EXPOSURE_PERCENT = Money(3)

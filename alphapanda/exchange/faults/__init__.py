@@ -8,6 +8,6 @@ in `Effects` with the call.
 from alphapanda.exchange.faults.fault import Fault
 from alphapanda.exchange.faults.faults import Faults, Hands
 from alphapanda.exchange.faults.script import Script, read_script
-from alphapanda.exchange.faults.wire import CLEAN, WirePlan
+from alphapanda.exchange.faults.wire import WirePlan
 
-__all__ = ["CLEAN", "Fault", "Faults", "Hands", "Script", "WirePlan", "read_script"]
+__all__ = ["Fault", "Faults", "Hands", "Script", "WirePlan", "read_script"]

@@ -1,12 +1,13 @@
 """The faults of a running exchange: which of them fire now, counted and written to the history."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from alphapanda.exchange.calls import Call
+from alphapanda.exchange.calls import Call, Refusal
 from alphapanda.exchange.clock import Clock
 from alphapanda.exchange.faults import frames, points, replies
 from alphapanda.exchange.faults.armed import Armed
@@ -34,8 +35,8 @@ class Hands(Struct, kw_only=True):
     """The order with this id."""
     kill: Callable[[int, str], None]
     """End the session now; what becomes of its sockets: "close", "silent" or "mute"."""
-    by_hand: Callable[[Mapping[str, str], int], None]
-    """An order of the account's owner, placed in the broker's app."""
+    by_hand: Callable[[Mapping[str, str], int], Any]
+    """An order of the account's owner, placed in the broker's app; may raise a Refusal."""
     square_off: Callable[[int], None]
     """The broker closes all MIS positions now."""
     strike: Callable[[Fault, int], None]
@@ -250,7 +251,8 @@ class Faults:
         if fault.do == "token_death":
             hands.kill(now_ns, fault.sockets)
         elif fault.do == "manual_order":
-            hands.by_hand(fault.order, now_ns)
+            with suppress(Refusal):  # the owner's, and in the history
+                hands.by_hand(fault.order, now_ns)
         elif fault.do == "square_off":
             hands.square_off(now_ns)
         elif not fault.on:

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+MOST = 0xFFFF
+"""What a count or a length can say."""
 BY = 7
 """How far a lying count or length is off."""
 ODD_SIZE = 61
@@ -16,13 +18,13 @@ def malform(frame: bytes, sort: str) -> bytes | str:
 
 def _with_count(frame: bytes, change: int) -> bytes:
     count = int.from_bytes(frame[:2], "big") + change
-    return max(0, min(count, 65_535)).to_bytes(2, "big") + frame[2:]
+    return max(0, min(count, MOST)).to_bytes(2, "big") + frame[2:]
 
 
 def _with_length(frame: bytes, change: int) -> bytes:
     """The length of the first packet is off."""
     length = int.from_bytes(frame[2:4], "big") + change
-    return frame[:2] + max(0, length).to_bytes(2, "big") + frame[4:]
+    return frame[:2] + max(0, min(length, MOST)).to_bytes(2, "big") + frame[4:]
 
 
 def _strange(frame: bytes) -> bytes:

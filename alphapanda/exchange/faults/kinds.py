@@ -19,6 +19,7 @@ from alphapanda.exchange.faults.points import (
     TICK,
     UPDATE,
 )
+from alphapanda.exchange.sessions import WRONG_TOKEN
 
 MALFORMED = (
     *("count_too_high", "count_too_low", "length_too_long", "length_too_short", "truncated"),
@@ -48,7 +49,7 @@ _UNKNOWN: dict[str, Any] = {"message": "Something unexpected happened. Please tr
 _WRONG_TOKEN: dict[str, Any] = {
     "code": 403,
     "error_type": "TokenException",
-    "message": "Incorrect `api_key` or `access_token`.",
+    "message": WRONG_TOKEN,
 }
 _WRONG_ADDRESS: dict[str, Any] = {
     "code": 403,
@@ -190,11 +191,7 @@ KINDS: dict[str, Kind] = {
         "the WebSocket handshake is answered with this HTTP code (403)",
         frozenset({CONNECT}),
         takes=("code", "message"),
-        presets={
-            "code": 403,
-            "error_type": "TokenException",
-            "message": "Incorrect `api_key` or `access_token`.",
-        },
+        presets=_WRONG_TOKEN,
     ),
     "ws_close": Kind(
         "a close frame with `code` (1011) and `message`",

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from alphapanda.exchange.faults.fault import Fault
 from alphapanda.exchange.faults.points import TICK
-from alphapanda.exchange.market.quote import Level, Quote
+from alphapanda.exchange.market.quote import Quote
+from alphapanda.kite.encode import Level
 from alphapanda.kite.layout import FULL
 
 LARGEST = 2**31 - 1
@@ -59,7 +60,7 @@ def _below_zero(quote: Quote) -> Quote:
     if len(packet) == FULL:
         places += range(DEPTH + LEVEL_PRICE_AT, FULL, LEVEL)
     for at in places:
-        price = int.from_bytes(packet[at : at + 4], "big")
+        price = min(int.from_bytes(packet[at : at + 4], "big"), LARGEST)
         packet[at : at + 4] = (-price).to_bytes(4, "big", signed=True)
     spoilt = quote.but()
     spoilt.encoded = bytes(packet)

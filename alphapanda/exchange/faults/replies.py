@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from alphapanda.exchange.calls import HTML, Refusal, Reply
 from alphapanda.exchange.faults.fault import Fault
 from alphapanda.exchange.faults.wire import Spoiler
+from alphapanda.exchange.rest.envelope import error
 
 PAGE = b"""<html>\r
 <head><title>%(code)d %(reason)s</title></head>\r
@@ -46,8 +47,7 @@ def spoiler_of(fault: Fault) -> Spoiler | None:
 
 
 def envelope(fault: Fault) -> Reply:
-    body = {"status": "error", "message": fault.message, "data": None, "error_type": _error_type(fault)}
-    return Reply(status=fault.code, body=msgspec.json.encode(body))
+    return error(fault.code, _error_type(fault), fault.message)
 
 
 def _error_type(fault: Fault) -> str:
@@ -74,10 +74,15 @@ def _not_numbers(reply: Reply) -> Reply:
 
 
 def _partial(reply: Reply, part: float) -> Reply:
-    """The first rows of a list, or of the lists that a book is made of; errors stay as they are."""
+    """The first rows of a list, or of the lists that a book is made of; errors stay as they are, and what
+    another fault has broken already.
+    """
     if reply.status != 200:
         return reply
-    answer = msgspec.json.decode(reply.body)
+    try:
+        answer = msgspec.json.decode(reply.body)
+    except msgspec.DecodeError:
+        return reply
     data = answer.get("data")
     if isinstance(data, list):
         answer["data"] = _first(data, part)

@@ -1,7 +1,6 @@
 """A trading day of one instrument: its limits, and what each of its minutes brings."""
 
 from functools import cached_property
-from typing import NamedTuple
 
 from msgspec import Struct
 
@@ -50,18 +49,6 @@ class Traded(Struct, frozen=True, kw_only=True):
     root: int
 
 
-class Plan(NamedTuple):
-    """A minute to come, in ticks of the instrument, with the day's high, low and usual price before it."""
-
-    open: int
-    high: int
-    low: int
-    close: int
-    high_before: int
-    low_before: int
-    usual_before: int
-
-
 class TradingDay:
     """`number` counts days since 1970. It has a session."""
 
@@ -95,8 +82,8 @@ class TradingDay:
         first, last = self._oi_before, self.oi(minute)
         return max(first, last), min(first, last)
 
-    def plan(self, minute: Minute) -> Plan:
-        """What a minute of the course is for this instrument."""
+    def plan(self, minute: Minute) -> Minute:
+        """What a minute of the course is for this instrument, in its own ticks."""
         function = self._function
         opens, closes = self._within(function(minute.open)), self._within(function(minute.close))
         high, low = self._within(function(minute.high)), self._within(function(minute.low))
@@ -104,8 +91,8 @@ class TradingDay:
         low_before = self._within(function(minute.low_before))
         usual = self._within(function(minute.usual_before))
         if self._falls:
-            return Plan(opens, low, high, closes, low_before, high_before, usual)
-        return Plan(opens, high, low, closes, high_before, low_before, usual)
+            return Minute(opens, low, high, closes, low_before, high_before, usual)
+        return Minute(opens, high, low, closes, high_before, low_before, usual)
 
     def whole(self) -> Day:
         """The day's prices when it is over."""

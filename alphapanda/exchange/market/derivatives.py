@@ -7,8 +7,6 @@ from collections.abc import Iterable, Iterator
 from datetime import date
 from typing import NamedTuple
 
-from alphapanda.events import Instrument
-from alphapanda.exchange.listing import Listed
 from alphapanda.exchange.market.day import Manner
 from alphapanda.exchange.market.expiries import (
     THURSDAY,
@@ -21,9 +19,10 @@ from alphapanda.exchange.market.expiries import (
     weeks,
 )
 from alphapanda.exchange.market.following import OptionOn, Proportion
-from alphapanda.exchange.market.given import CourseGiven, Given, rupees, segment_token, tick_of
+from alphapanda.exchange.market.given import CourseGiven, Given, contract
 from alphapanda.exchange.market.shares import COMPANIES
 from alphapanda.times import number_of
+from alphapanda.venues.simulated.listing import tick_of
 
 CARRY = 55
 """Basis points by which a future stands above its underlying for each month to its end."""
@@ -31,6 +30,8 @@ BANDED, REACH = 100, 5
 """Futures move by 10 percent at most, options by a fifth of their underlying."""
 _INDEX_BANDS = ((15_000_00, 5), (30_000_00, 10))
 _DEAREST_INDEX = 20
+_BSE_TICK = 5
+"""Of futures on the indices of BSE, at any level."""
 
 
 class Underlying(NamedTuple):
@@ -93,10 +94,12 @@ def _future(underlying: Underlying, course: CourseGiven, ends: date, number: int
     if underlying.of_index:
         level = course.close * course.unit
         tick = next((tick for top, tick in _INDEX_BANDS if level <= top), _DEAREST_INDEX)
+        tick = _BSE_TICK if underlying.exchange == "BFO" else tick
     following = Proportion(course.unit * (10_000 + CARRY * number), tick * 10_000)
     close = following.on(0)(course.close) * tick
-    listed = _listed(
-        underlying, f"{underlying.name}{monthly_code(ends)}FUT", "FUT", ends, close=close, tick=tick
+    symbol = f"{underlying.name}{monthly_code(ends)}FUT"
+    listed = contract(
+        underlying.exchange, symbol, underlying.name, ends, close=close, tick=tick, lot=underlying.lot
     )
     volume = (8_000_00 if underlying.of_index else 2_000_00) * underlying.lot // (number * number * 100)
     manner = Manner(
@@ -129,13 +132,12 @@ def _chain(
             )
             close = following.on(before)(course.close) * tick
             text = f"{strike // 100}" if strike % 100 == 0 else f"{strike / 100:g}"
-            listed = _listed(
-                underlying,
-                f"{underlying.name}{code}{text}{kind}",
-                kind,
-                ends,
+            listed = contract(
+                *(underlying.exchange, f"{underlying.name}{code}{text}{kind}", underlying.name, ends),
+                kind=kind,
                 close=close,
                 tick=tick,
+                lot=underlying.lot,
                 strike=strike,
             )
             volume = underlying.lot * 40_000 // (1 + away * away)
@@ -148,17 +150,3 @@ def _chain(
                 reach=spot // (REACH * tick),
             )
             yield Given(listed=listed, course=course.name, following=following, manner=manner, unit=tick)
-
-
-def _listed(
-    underlying: Underlying, symbol: str, kind: str, ends: date, *, close: int, tick: int, strike: int = 0
-) -> Listed:
-    exchange = underlying.exchange
-    token = segment_token(f"{exchange}:{symbol}", exchange.lower())
-    return Listed(
-        Instrument(token, exchange, symbol, rupees(tick), underlying.lot, kind, underlying.name, ends),
-        token >> 8,
-        f"{exchange}-{'FUT' if kind == 'FUT' else 'OPT'}",
-        rupees(close),
-        strike=rupees(strike),
-    )

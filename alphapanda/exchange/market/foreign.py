@@ -8,12 +8,10 @@ from datetime import date
 from functools import partial
 from typing import NamedTuple
 
-from alphapanda.events import Instrument
-from alphapanda.exchange.listing import Listed
 from alphapanda.exchange.market.day import Manner
 from alphapanda.exchange.market.expiries import IsOpen, before_the_last, monthly_code, months, near_day
 from alphapanda.exchange.market.following import OptionOn, Proportion
-from alphapanda.exchange.market.given import CourseGiven, Given, rupees, segment_token
+from alphapanda.exchange.market.given import CourseGiven, Given, contract
 from alphapanda.kite.layout import DIVISORS, SEGMENTS
 from alphapanda.times import number_of
 
@@ -90,7 +88,9 @@ def _rate(exchange: str, pair: Pair, course: CourseGiven, ends: date, number: in
     divisor = DIVISORS[SEGMENTS[exchange.lower()]]
     tick = CURRENCY_TICK * divisor // 10_000_000
     following = Proportion(10_000 + 15 * number, 10_000)
-    return _future(exchange, pair.name, course, following, ends, (tick, CURRENCY_LOT, number))
+    return _future(
+        exchange, pair.name, course, following, ends, tick=tick, multiplier=CURRENCY_LOT, number=number
+    )
 
 
 def _rate_options(course: CourseGiven, ends: date, before: int) -> Iterator[Given]:
@@ -109,8 +109,13 @@ def _rate_options(course: CourseGiven, ends: date, before: int) -> Iterator[Give
             )
             symbol = f"USDINR{monthly_code(ends)}{strike / 10_000_000:g}{kind}"
             close = following.on(before)(course.close) * CURRENCY_TICK
-            listed = _listed(
-                "CDS", symbol, kind, "USDINR", ends, (close, CURRENCY_TICK, CURRENCY_LOT), strike
+            listed = contract(
+                *("CDS", symbol, "USDINR", ends),
+                kind=kind,
+                close=close,
+                tick=CURRENCY_TICK,
+                strike=strike,
+                multiplier=CURRENCY_LOT,
             )
             manner = Manner(
                 volume=60_000 // (1 + away * away),
@@ -125,6 +130,7 @@ def _rate_options(course: CourseGiven, ends: date, before: int) -> Iterator[Give
 
 
 def commodities(since: date, is_open: IsOpen) -> Iterator[tuple[CourseGiven, list[Given]]]:
+    """Three contracts of each good. What is `like` another follows that one's course, given with it again."""
     courses: dict[str, CourseGiven] = {}
     for good in GOODS:
         ends = months(partial(near_day, day=good.ends, is_open=is_open), since, 3, good.every)
@@ -141,9 +147,8 @@ def commodities(since: date, is_open: IsOpen) -> Iterator[tuple[CourseGiven, lis
         for number, day in enumerate(ends, 1):
             dearer = 10_000 + CARRY * (number - 1)
             following = Proportion(good.close * course.unit * dearer, level * good.tick * 10_000)
-            given.append(
-                _future("MCX", good.name, course, following, day, (good.tick, good.multiplier, number))
-            )
+            kept = {"tick": good.tick, "multiplier": good.multiplier, "number": number}
+            given.append(_future("MCX", good.name, course, following, day, **kept))
         yield course, given
 
 
@@ -153,13 +158,15 @@ def _future(
     course: CourseGiven,
     following: Proportion,
     ends: date,
-    traded: tuple[int, int, int],
+    *,
+    tick: int,
+    multiplier: int,
+    number: int,
 ) -> Given:
-    """`traded` is the tick in wire units, the multiplier, and how near the contract is."""
-    tick, multiplier, number = traded
+    """`tick` in wire units; `number` is 1 for the contract that ends first."""
     close = following.on(0)(course.close) * tick
     symbol = f"{name}{monthly_code(ends)}FUT"
-    listed = _listed(exchange, symbol, "FUT", name, ends, (close, tick, multiplier), 0)
+    listed = contract(exchange, symbol, name, ends, close=close, tick=tick, multiplier=multiplier)
     manner = Manner(
         volume=40_000 // (number * number),
         queue=20,
@@ -169,27 +176,3 @@ def _future(
         band=100,
     )
     return Given(listed=listed, course=course.name, following=following, manner=manner, unit=tick)
-
-
-def _listed(
-    exchange: str,
-    symbol: str,
-    kind: str,
-    name: str,
-    ends: date,
-    priced: tuple[int, int, int],
-    strike: int,
-) -> Listed:
-    """`priced` is the close and the tick in wire units, and the multiplier."""
-    close, tick, multiplier = priced
-    segment = exchange.lower()
-    token = segment_token(f"{exchange}:{symbol}", segment)
-    divisor = DIVISORS[SEGMENTS[segment]]
-    return Listed(
-        Instrument(token, exchange, symbol, rupees(tick, divisor), 1, kind, name, ends),
-        token >> 8,
-        f"{exchange}-{'FUT' if kind == 'FUT' else 'OPT'}",
-        rupees(close, divisor),
-        strike=rupees(strike, divisor),
-        multiplier=multiplier,
-    )

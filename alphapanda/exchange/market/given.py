@@ -1,17 +1,16 @@
 """What a catalogue gives: courses, and the instruments that follow them."""
 
+from datetime import date
 from hashlib import blake2s
 
 from msgspec import Struct
 
-from alphapanda.events import Money
+from alphapanda.events import Instrument
 from alphapanda.exchange.listing import Listed
 from alphapanda.exchange.market.day import Manner
 from alphapanda.exchange.market.following import Following
-from alphapanda.kite.layout import SEGMENTS
-from alphapanda.venues.simulated.listing import tick_of
-
-__all__ = ["CourseGiven", "Given", "rupees", "segment_token", "tick_of"]
+from alphapanda.exchange.market.quote import money
+from alphapanda.kite.layout import DIVISORS, SEGMENTS
 
 
 class CourseGiven(Struct, frozen=True, kw_only=True):
@@ -37,8 +36,30 @@ class Given(Struct, frozen=True, kw_only=True):
     unit: int
 
 
-def rupees(units: int, divisor: int = 100) -> Money:
-    return Money(units).scaleb({100: -2, 10_000: -4, 10_000_000: -7}[divisor])
+def contract(
+    exchange: str,
+    symbol: str,
+    name: str,
+    ends: date,
+    *,
+    kind: str = "FUT",
+    close: int,
+    tick: int,
+    lot: int = 1,
+    strike: int = 0,
+    multiplier: int = 1,
+) -> Listed:
+    """A future, or an option where `kind` is CE or PE. Its close, tick and strike are in wire units."""
+    segment = exchange.lower()
+    token, divisor = segment_token(f"{exchange}:{symbol}", segment), DIVISORS[SEGMENTS[segment]]
+    return Listed(
+        Instrument(token, exchange, symbol, money(tick, divisor), lot, kind, name, ends),
+        token >> 8,
+        f"{exchange}-{'FUT' if kind == 'FUT' else 'OPT'}",
+        money(close, divisor),
+        strike=money(strike, divisor),
+        multiplier=multiplier,
+    )
 
 
 def segment_token(key: str, segment: str) -> int:

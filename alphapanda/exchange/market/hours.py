@@ -1,15 +1,17 @@
 """When each listed instrument trades: the project's calendar, asked by the exchange."""
 
 from collections.abc import Iterable
+from datetime import date
 from itertools import chain
 
 from alphapanda.core.calendar import Calendar
-from alphapanda.core.contracts import is_of_index
+from alphapanda.core.contracts import expiry_of, is_of_index
 from alphapanda.core.segments import segment_of
 from alphapanda.core.sessions import Added, Phase
+from alphapanda.events import Instrument
 from alphapanda.exchange.listing import Listed
 from alphapanda.tables import calendar_table
-from alphapanda.times import MINUTE_NS, date_of, day_of, number_of, start_of
+from alphapanda.times import MINUTE_NS, SECOND_NS, date_of, day_of, number_of, start_of
 
 NEVER = 1 << 62
 """A time that does not come: the next session of what has expired."""
@@ -17,6 +19,8 @@ DAY_BEGINS_NS = 6 * 60 * MINUTE_NS
 """A trading day's figures replace those of the day before at 06:00."""
 FARTHEST = 40
 """Days that are searched back for a session."""
+BEFORE_CLOSE_NS = 10 * SECOND_NS
+"""The broker's square-off begins so long before the close, or earlier."""
 _ENTRY = frozenset((Phase.PRE_OPEN, Phase.CONTINUOUS))
 """Phases in which orders are taken; those of the auctions at the close are not simulated."""
 
@@ -46,8 +50,13 @@ class Hours:
         return self._calendar.closes_ns(now_ns, listed.instrument)
 
     def square_off_ns(self, listed: Listed, now_ns: int) -> int | None:
-        """When the broker begins to close MIS positions today; None on a day without a session."""
-        return self._calendar.broker_square_off_ns(now_ns, listed.instrument)
+        """When the broker begins to close MIS positions today; None on a day without a session.
+
+        Where the calendar has it at the very close it is a little earlier: its orders still find the book.
+        """
+        closes = self.closes_ns(listed, now_ns)
+        begins = self._calendar.broker_square_off_ns(now_ns, listed.instrument)
+        return begins if begins is None or closes is None else min(begins, closes - BEFORE_CLOSE_NS)
 
     def next_open_ns(self, listed: Listed, now_ns: int) -> int:
         """The next start of a continuous session after now; `NEVER` when none is known."""
@@ -57,6 +66,15 @@ class Hours:
     def trading_day(self, now_ns: int) -> bool:
         """Whether shares and their derivatives trade on the day of this moment."""
         return self._calendar.is_open(date_of(day_of(now_ns)))
+
+    def expiry(self, instrument: Instrument) -> date | None:
+        """The last day of a contract: what it says itself, or its symbol; None where neither tells."""
+        return expiry_of(instrument, self._calendar.is_open)
+
+    @property
+    def known_until(self) -> date:
+        """The last day whose hours are known."""
+        return self._calendar.valid_until
 
     def minutes(self, listed: Listed, day: int) -> Minutes:
         """The minutes of continuous trading of that day, empty when there is no session."""

@@ -1,6 +1,6 @@
 """The market: what is listed and what it costs, at any moment of the exchange's time."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from alphapanda.events import Money
@@ -11,7 +11,7 @@ from alphapanda.exchange.market.quote import Bar, Quote
 from alphapanda.times import DAY_NS, day_of, number_of, start_of, to_ist
 
 CONTRACT_DAYS = 100
-"""A contract has been listed for so long when it ends; before, only continuous candles are there."""
+"""So long before the exchange opens a contract was listed; before that it has continuous candles alone."""
 
 
 class Source(Protocol):
@@ -40,14 +40,25 @@ class Source(Protocol):
 
 
 class Market:
-    """`sources` by token. `step_ns` is how often prices are looked at while anything is open."""
+    """`sources` by token. `step_ns` is how often prices are looked at while anything is open.
+
+    `notes` are what a person should hear of the data, a line each.
+    """
 
     def __init__(
-        self, listing: Listing, hours: Hours, sources: Mapping[int, Source], *, starts_ns: int, step_ns: int
+        self,
+        listing: Listing,
+        hours: Hours,
+        sources: Mapping[int, Source],
+        *,
+        starts_ns: int,
+        step_ns: int,
+        notes: Sequence[str] = (),
     ) -> None:
         self.listing = listing
         self.hours = hours
         self.starts_ns = starts_ns
+        self.notes = notes
         self._sources = sources
         self._step_ns = step_ns
         self._stepped_ns = starts_ns - 1
@@ -142,7 +153,7 @@ class Market:
         source, quote = self._sources[token], self._sources[token].quote
         listed = self.listing.by_token(token)
         if listed is not None and not (continuous and interval == "day"):
-            from_ns = max(from_ns, _listed_since_ns(listed))
+            from_ns = max(from_ns, self._listed_since_ns(listed))
         found = candles(
             lambda day: source.bars(day, now_ns),
             lambda day: source.whole(day, now_ns),
@@ -158,7 +169,8 @@ class Market:
                 rows[-1].append(bar.oi)
         return rows
 
-
-def _listed_since_ns(listed: Listed) -> int:
-    expiry = listed.instrument.expiry
-    return 0 if expiry is None else start_of(number_of(expiry) - CONTRACT_DAYS)
+    def _listed_since_ns(self, listed: Listed) -> int:
+        expiry = listed.instrument.expiry
+        if expiry is None:
+            return 0
+        return start_of(min(number_of(expiry), day_of(self.starts_ns)) - CONTRACT_DAYS)

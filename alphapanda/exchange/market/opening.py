@@ -90,14 +90,16 @@ def _walk(given: Given, course: Course, hours: Hours, options: Options) -> Walk:
 def _recorded(options: Options, catalogue: Catalogue) -> Market:
     """The instruments of the files, from the first row inside a session on."""
     hours = Hours(catalogue.no_derivatives)
-    kept = read_rows(options.data, [each.listed for each in catalogue.given], hours)
+    known = [each.listed for each in catalogue.given]
+    kept, notes = read_rows(options.data, known, hours, skip_bad_rows=options.skip_bad_rows)
     starts_ns = min(rows.times[0] for rows in kept)
     sources, everything = {}, []
     for rows in kept:
         listed = priced(rows)
         everything.append(listed)
         sources[listed.token] = Replayed(rows, _past(listed, rows, hours, options.seed), hours)
-    return Market(Listing(everything), hours, sources, starts_ns=starts_ns, step_ns=USUAL_STEP_NS)
+    listing = Listing(everything)
+    return Market(listing, hours, sources, starts_ns=starts_ns, step_ns=USUAL_STEP_NS, notes=notes)
 
 
 def _past(listed: Listed, rows: Rows, hours: Hours, seed: int) -> Walk:

@@ -1,19 +1,26 @@
 """What an instrument shows at a moment: its last trade, its day, and five levels of its order book."""
 
+from collections.abc import Iterator
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from alphapanda.events import Money
 from alphapanda.exchange.market.depth import Side
-from alphapanda.kite.encode import full_packet, index_packet
+from alphapanda.kite.encode import Level, full_packet, index_packet, pack_depth, pack_figures
 from alphapanda.kite.layout import is_index
 
-Level = tuple[int, int, int]
-"""(quantity, price, orders); the price in wire units."""
 _NAMES = (
     *("token", "divisor", "last", "last_quantity", "average", "volume", "buy", "sell"),
     *("open", "high", "low", "close", "last_trade_s", "oi", "oi_high", "oi_low", "time_s"),
 )
+_FIGURES = attrgetter(*(name for name in _NAMES if name != "divisor"))
+"""The figures of a full packet, in its order."""
 _PLACES = {100: -2, 10_000: -4, 10_000_000: -7}
+
+
+def money(units: int, divisor: int = 100) -> Money:
+    """Wire units as exact rupees."""
+    return Money(units).scaleb(_PLACES[divisor])
 
 
 class Book(NamedTuple):
@@ -30,28 +37,33 @@ class Book(NamedTuple):
     upper: int
 
     def bids(self) -> list[Level]:
-        price, gap, lower = self.bid, self.gap, self.lower
-        many_1, few_1, many_2, few_2, many_3, few_3, many_4, few_4, many_5, few_5 = self.buy.levels
-        levels = [
-            (many_1, price, few_1),
-            (many_2, price - gap, few_2),
-            (many_3, price - 2 * gap, few_3),
-            (many_4, price - 3 * gap, few_4),
-            (many_5, price - 4 * gap, few_5),
-        ]
-        return levels if price - 4 * gap >= lower else [level for level in levels if level[1] >= lower]
+        return [level for level in _ladder(self.buy, self.bid, -self.gap) if level[1] >= self.lower]
 
     def asks(self) -> list[Level]:
-        price, gap, upper = self.ask, self.gap, self.upper
-        many_1, few_1, many_2, few_2, many_3, few_3, many_4, few_4, many_5, few_5 = self.sell.levels
-        levels = [
-            (many_1, price, few_1),
-            (many_2, price + gap, few_2),
-            (many_3, price + 2 * gap, few_3),
-            (many_4, price + 3 * gap, few_4),
-            (many_5, price + 4 * gap, few_5),
-        ]
-        return levels if price + 4 * gap <= upper else [level for level in levels if level[1] <= upper]
+        return [level for level in _ladder(self.sell, self.ask, self.gap) if level[1] <= self.upper]
+
+    def packed(self) -> bytes | None:
+        """What a packet has of it; None where a limit leaves levels out."""
+        bid, ask, gap, buy, sell, lower, upper = self
+        if bid - 4 * gap < lower or ask + 4 * gap > upper:
+            return None
+        # Spelt out because the exchange makes 36,000 of them a second.
+        many_1, few_1, many_2, few_2, many_3, few_3, many_4, few_4, many_5, few_5 = buy.levels
+        more_1, less_1, more_2, less_2, more_3, less_3, more_4, less_4, more_5, less_5 = sell.levels
+        return pack_depth(
+            *(many_1, bid, few_1, many_2, bid - gap, few_2, many_3, bid - 2 * gap, few_3),
+            *(many_4, bid - 3 * gap, few_4, many_5, bid - 4 * gap, few_5),
+            *(more_1, ask, less_1, more_2, ask + gap, less_2, more_3, ask + 2 * gap, less_3),
+            *(more_4, ask + 3 * gap, less_4, more_5, ask + 4 * gap, less_5),
+        )
+
+
+def _ladder(side: Side, price: int, gap: int) -> Iterator[Level]:
+    """A side's levels from the best price on."""
+    numbers = iter(side.levels)
+    for many, few in zip(numbers, numbers, strict=True):
+        yield many, price, few
+        price += gap
 
 
 class Quote:
@@ -125,7 +137,7 @@ class Quote:
 
     def money(self, units: int) -> Money:
         """Wire units as exact rupees."""
-        return Money(units).scaleb(_PLACES[self.divisor])
+        return money(units, self.divisor)
 
     def rupees(self, units: int) -> float:
         """Wire units as the number that JSON shows."""
@@ -154,26 +166,11 @@ class Quote:
             return index_packet(
                 self.token, self.last, self.high, self.low, self.open, self.close, change, self.time_s
             )
-        return full_packet(
-            self.token,
-            self.last,
-            self.last_quantity,
-            self.average,
-            self.volume,
-            self.buy,
-            self.sell,
-            self.open,
-            self.high,
-            self.low,
-            self.close,
-            self.last_trade_s,
-            self.oi,
-            self.oi_high,
-            self.oi_low,
-            self.time_s,
-            self.bids,
-            self.asks,
-        )
+        depth = None if self.book is None else self.book.packed()
+        if depth is None:
+            sides: tuple[Any, ...] = (self.bids, self.asks)
+            return full_packet(*_FIGURES(self), *sides)
+        return pack_figures(*_FIGURES(self)) + depth
 
 
 class Bar(NamedTuple):

@@ -5,7 +5,8 @@ Rows outside the continuous session of their instrument are left out: nothing is
 
 from array import array
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections import ChainMap
+from collections.abc import Container, Iterable
 from itertools import chain
 from pathlib import Path
 
@@ -15,8 +16,9 @@ from alphapanda.core.contracts import contract_of, strike_of
 from alphapanda.errors import DataError
 from alphapanda.events import Instrument, MarketTick, Money
 from alphapanda.exchange.listing import Listed
-from alphapanda.exchange.market.given import rupees, segment_token
+from alphapanda.exchange.market.given import segment_token
 from alphapanda.exchange.market.hours import Hours
+from alphapanda.exchange.market.quote import money
 from alphapanda.kite.layout import SEGMENTS, divisor_of
 from alphapanda.times import MINUTE_NS, day_of
 from alphapanda.venues.instruments import InstrumentBook
@@ -25,6 +27,8 @@ from alphapanda.venues.replay import DataSet
 _COARSE = {100: 5, 10_000: 25, 10_000_000: 25_000}
 """By divisor, in wire units: the tick where every price is a multiple of it. Elsewhere it is one unit."""
 _ENDS = ("FUT", "CE", "PE")
+MOST_UNITS = 4_000_000_000
+"""The highest price, in wire units, and volume: their fields on the wire have 32 bits."""
 
 
 class Rows:
@@ -54,7 +58,7 @@ class Rows:
         if tick.bar and self.opens is self.prices:
             self.opens, self.highs, self.lows = self.prices[:], self.prices[:], self.prices[:]
         self.times.append(time_ns)
-        self.volumes.append(tick.volume)
+        self.volumes.append(min(tick.volume, MOST_UNITS))
         self.bars.append(tick.bar)
         price = self._units(tick.last_price)
         self.prices.append(price)
@@ -65,7 +69,13 @@ class Rows:
             self.lows.append(min(self._units(low), price, self.opens[-1]))
 
     def _units(self, price: float) -> int:
-        return max(1, round(price * self._divisor))
+        units = max(1, round(price * self._divisor))
+        if units > MOST_UNITS:
+            raise DataError(
+                f"{self.listed.key}: a price of {price} does not fit Kite's packets, which hold "
+                f"{MOST_UNITS // self._divisor} at most: correct the row"
+            )
+        return units
 
     @property
     def tick(self) -> int:
@@ -75,18 +85,22 @@ class Rows:
         return 1 if any(price % coarse for price in chain.from_iterable(different)) else coarse
 
 
-def read_rows(paths: Iterable[Path], known: Iterable[Listed], hours: Hours) -> list[Rows]:
+def read_rows(
+    paths: Iterable[Path], known: Iterable[Listed], hours: Hours, *, skip_bad_rows: bool = False
+) -> tuple[list[Rows], list[str]]:
     """The rows of the files by instrument, in the order in which they first come; `known` have their places.
 
-    DataError when a file cannot be read, or when no row lies in a session.
+    And what a person should hear of them. DataError when a file cannot be read, or no row lies in a session.
     """
     places = {each.key: each for each in known}
-    data = DataSet(tuple(paths), InstrumentBook(each.instrument for each in places.values()))
+    book = InstrumentBook(each.instrument for each in places.values())
+    data = DataSet(tuple(paths), book, skip_bad_rows=skip_bad_rows)
     found: dict[int, Rows] = {}
     taken: dict[int, str] = {}
+    spoken_for = ChainMap(taken, {each.token: each.key for each in places.values()})
     for batch in data.batches():
         for instrument in batch.listed:
-            listed = _listed(instrument, places.get(instrument.key))
+            listed = _listed(instrument, places.get(instrument.key), hours, spoken_for)
             if taken.setdefault(listed.token, listed.key) != listed.key:
                 raise DataError(
                     f"{taken[listed.token]} and {listed.key} have one instrument token: "
@@ -100,20 +114,23 @@ def read_rows(paths: Iterable[Path], known: Iterable[Listed], hours: Hours) -> l
         names = ", ".join(str(path) for path in data.files[:3])
         raise DataError(
             f"{names}: no row lies in a trading session, so the exchange cannot open: "
-            "check the times and the dates of the rows"
+            f"check the times and the dates of the rows; sessions are known until {hours.known_until}"
         )
-    return kept
+    unlisted = [rows.listed.key for rows in found.values() if not rows.times]
+    return kept, [
+        *data.warnings(),
+        *(f"{key}: not listed, for none of its rows lies in a trading session" for key in unlisted),
+    ]
 
 
 def priced(rows: Rows) -> Listed:
     """The instrument with the tick and the close that its rows give it."""
     divisor = divisor_of(rows.listed.token)
-    instrument = replace(rows.listed.instrument, tick_size=rupees(rows.tick, divisor))
-    return replace(rows.listed, instrument=instrument, close=rupees(rows.opens[0], divisor))
+    instrument = replace(rows.listed.instrument, tick_size=money(rows.tick, divisor))
+    return replace(rows.listed, instrument=instrument, close=money(rows.opens[0], divisor))
 
 
-def _listed(instrument: Instrument, known: Listed | None) -> Listed:
-    """A token whose lowest byte is not its segment's would be read as a price of another one."""
+def _listed(instrument: Instrument, known: Listed | None, hours: Hours, spoken_for: Container[int]) -> Listed:
     segment = instrument.exchange.lower()
     if known is not None and known.segment == "INDICES":
         segment = "indices"
@@ -122,9 +139,7 @@ def _listed(instrument: Instrument, known: Listed | None) -> Listed:
             f"{instrument.key}: {instrument.exchange} is not an exchange of Kite: "
             "name one such as NSE or NFO in the exchange column"
         )
-    token = instrument.instrument_token
-    if token & 0xFF != SEGMENTS[segment] or token >= 1 << 32:
-        token = known.token if known is not None else segment_token(instrument.key, segment)
+    token = _token(instrument, known, segment, spoken_for)
     if known is not None:
         return replace(known, instrument=replace(known.instrument, instrument_token=token))
     kind = next((end for end in _ENDS if instrument.tradingsymbol.endswith(end)), "EQ")
@@ -132,7 +147,26 @@ def _listed(instrument: Instrument, known: Listed | None) -> Listed:
     if contract is None:
         named = replace(instrument, instrument_token=token, instrument_type="EQ")
         return Listed(named, token >> 8, instrument.exchange, Money(0))
-    named = replace(instrument, instrument_token=token, instrument_type=kind, name=contract.underlying)
+    named = replace(
+        instrument,
+        instrument_token=token,
+        instrument_type=kind,
+        name=contract.underlying,
+        expiry=hours.expiry(instrument),
+    )
     section = f"{instrument.exchange}-{'OPT' if contract.option else 'FUT'}"
     strike = strike_of(instrument.tradingsymbol) if contract.option else None
     return Listed(named, token >> 8, section, Money(0), strike=strike or Money(0))
+
+
+def _token(instrument: Instrument, known: Listed | None, segment: str, spoken_for: Container[int]) -> int:
+    """The file's own if its lowest byte is the segment's: else it would be read as one of another segment."""
+    token = instrument.instrument_token
+    if token & 0xFF == SEGMENTS[segment] and token < 1 << 32:
+        return token
+    if known is not None:
+        return known.token
+    name = instrument.key
+    while (token := segment_token(name, segment)) in spoken_for:
+        name += "'"
+    return token

@@ -11,7 +11,7 @@ from alphapanda.exchange.market.candles import added
 from alphapanda.exchange.market.depth import SHAPES, sides
 from alphapanda.exchange.market.hours import DAY_BEGINS_NS, NEVER, Hours
 from alphapanda.exchange.market.quote import Bar, Book, Quote
-from alphapanda.exchange.market.recorded import Rows
+from alphapanda.exchange.market.recorded import MOST_UNITS, Rows
 from alphapanda.exchange.market.walk import Walk
 from alphapanda.kite.layout import divisor_of, is_index
 from alphapanda.times import MINUTE_NS, SECOND_NS, day_of, start_of
@@ -65,7 +65,8 @@ class Replayed:
         opens = self._hours.next_open_ns(self._listed, start_of(following + 1) - 1)
         self._rolls_ns = NEVER if opens == NEVER else start_of(day_of(opens)) + DAY_BEGINS_NS
         quote, price = self.quote, self._last
-        quote.last = quote.open = quote.high = quote.low = quote.close = quote.average = price
+        quote.last = quote.open = quote.high = quote.low = quote.close = price
+        quote.average = price if self._sides else 0
         quote.volume = quote.last_quantity = self._value = 0
         quote.last_trade_s = quote.time_s = quote.time_s or start_of(following) // SECOND_NS - 1
         self._limit(following, price)
@@ -93,11 +94,12 @@ class Replayed:
         quote.high = max(quote.high, rows.highs[number])
         quote.low = min(quote.low, rows.lows[number])
         quote.last = self._last = price
-        quote.volume = before + volume if rows.bars[number] else max(before, volume)
+        quote.volume = min(before + volume, MOST_UNITS) if rows.bars[number] else max(before, volume)
         traded = quote.volume - before
         quote.last_quantity = min(traded, self._lot * (1 + number % 9)) or self._lot
         self._value += traded * price
-        quote.average = self._value // quote.volume if quote.volume else price
+        if self._sides:
+            quote.average = self._value // quote.volume if quote.volume else price
         quote.last_trade_s = quote.time_s = time_ns // SECOND_NS
         self._at, self.ticked_ns = number, time_ns
         self._book(price, number)

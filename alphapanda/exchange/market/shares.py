@@ -11,8 +11,9 @@ from alphapanda.events import Instrument
 from alphapanda.exchange.listing import Listed
 from alphapanda.exchange.market.day import Manner
 from alphapanda.exchange.market.following import Proportion
-from alphapanda.exchange.market.given import CourseGiven, Given, rupees, segment_token, tick_of
-from alphapanda.venues.simulated.listing import BUILT_IN, listing_of
+from alphapanda.exchange.market.given import CourseGiven, Given, segment_token
+from alphapanda.exchange.market.quote import money
+from alphapanda.venues.simulated.listing import BUILT_IN, listing_of, tick_of
 
 TICKS = (0, 60, 40, 20, 10)
 """Ticks a minute, by grade."""
@@ -106,10 +107,6 @@ INDEX_UNIT = 5
 """Indices move by 5 paise here; Kite's list gives them no tick."""
 
 
-def course_of(key: str) -> str:
-    return key
-
-
 def nse_shares() -> Iterator[tuple[CourseGiven, Given]]:
     """The twenty names, with derivatives."""
     for key in BUILT_IN:
@@ -117,10 +114,10 @@ def nse_shares() -> Iterator[tuple[CourseGiven, Given]]:
         symbol = found.instrument.tradingsymbol
         company = COMPANIES[symbol]
         listed = Listed(
-            Instrument(found.token, "NSE", symbol, rupees(found.tick), 1, "EQ"),
+            Instrument(found.token, "NSE", symbol, money(found.tick), 1, "EQ"),
             found.token >> 8,
             "NSE",
-            rupees(found.close),
+            money(found.close),
             isin=company.isin,
             title=company.title,
         )
@@ -146,10 +143,10 @@ def bse_shares() -> Iterator[Given]:
         token = company.scrip << 8 | 4
         volume = found.volume // 10
         listed = Listed(
-            Instrument(token, "BSE", symbol, rupees(unit), 1, "EQ"),
+            Instrument(token, "BSE", symbol, money(unit), 1, "EQ"),
             company.scrip,
             "BSE",
-            rupees(close),
+            money(close),
             isin=company.isin,
             title=company.title,
         )
@@ -168,10 +165,10 @@ def plain_shares() -> Iterator[tuple[CourseGiven, Given]]:
         tick = 1 if plain.fund else tick_of(plain.close)
         token = plain.exchange_token << 8 | 1
         listed = Listed(
-            Instrument(token, "NSE", plain.symbol, rupees(tick), 1, "EQ"),
+            Instrument(token, "NSE", plain.symbol, money(tick), 1, "EQ"),
             plain.exchange_token,
             "NSE",
-            rupees(plain.close),
+            money(plain.close),
             isin=plain.isin,
             title=plain.title,
         )
@@ -183,10 +180,10 @@ def indices() -> Iterator[tuple[CourseGiven, Given]]:
     for index in INDICES:
         token = index.exchange_token << 8 | 9
         listed = Listed(
-            Instrument(token, index.exchange, index.symbol, rupees(INDEX_UNIT), 1, "EQ", index.symbol),
+            Instrument(token, index.exchange, index.symbol, money(INDEX_UNIT), 1, "EQ", index.symbol),
             index.exchange_token,
             "INDICES",
-            rupees(index.close // INDEX_UNIT * INDEX_UNIT),
+            money(index.close // INDEX_UNIT * INDEX_UNIT),
         )
         yield _own(listed, index.close, INDEX_UNIT, index.moves, Manner(volume=0, queue=1, ticks=60))
 
@@ -205,10 +202,10 @@ def invented_shares(taken: set[int], wanted: int) -> Iterator[tuple[CourseGiven,
         found = listing_of(key)
         symbol = found.instrument.tradingsymbol
         listed = Listed(
-            Instrument(token, "NSE", symbol, rupees(found.tick), 1, "EQ"),
+            Instrument(token, "NSE", symbol, money(found.tick), 1, "EQ"),
             token >> 8,
             "NSE",
-            rupees(found.close),
+            money(found.close),
             isin=f"INX{number:06}014",
             title=f"INVENTED {number}",
         )

@@ -9,31 +9,14 @@ from array import array
 from bisect import bisect_right
 from collections.abc import Iterator
 from functools import cache
-from typing import NamedTuple
 
-from alphapanda.exchange.market.chance import stream
-from alphapanda.exchange.market.day import Plan, Traded, TradingDay
+from alphapanda.exchange.market.day import Traded, TradingDay
 from alphapanda.exchange.market.depth import SHAPES, sides
 from alphapanda.exchange.market.hours import DAY_BEGINS_NS, NEVER, Hours
+from alphapanda.exchange.market.minute import BYTES, MadeMinute, made_minute
 from alphapanda.exchange.market.quote import Bar, Book, Quote
 from alphapanda.kite.layout import divisor_of
 from alphapanda.times import MINUTE_NS, SECOND_NS, day_of, start_of
-
-BYTES = 5
-"""Random bytes of a tick: spread and who came, volume, last quantity, and the two sides of the book."""
-_MINUTES_OF_CHANCE = 2 << 24
-_MINUTES_OF_A_DAY = 1440
-_STRAY = (0,) * 128 + (1,) * 48 + (-1,) * 48 + (2,) * 16 + (-2,) * 16
-"""How far a tick lies from the way of its minute, in price ticks."""
-
-
-class _Made(NamedTuple):
-    """The ticks of a minute before they come: their prices, and the chance of all else."""
-
-    number: int
-    plan: Plan
-    prices: "array[int]"
-    bits: bytes
 
 
 @cache
@@ -101,7 +84,7 @@ class Walk:
         self._before = self._after = 0
         self._bits = b""
         self._prices = array("i")
-        self._next: _Made | None = None
+        self._next: MadeMinute | None = None
         self._makes_at = (traded.root >> 40) % manner.ticks
         self._usual = self._high = self._low = 0
         self._limits = (0, 0)
@@ -201,7 +184,8 @@ class Walk:
         before = self._hours.day_before(self.traded.listed, day.number)
         minutes = self._hours.minutes(self.traded.listed, before)
         ended_ns = minutes[-1] + MINUTE_NS if minutes else start_of(day.number)
-        quote.last = quote.open = quote.high = quote.low = quote.close = quote.average = price
+        quote.last = quote.open = quote.high = quote.low = quote.close = price
+        quote.average = price if self._sides else 0
         quote.volume = quote.last_quantity = 0
         quote.last_trade_s = quote.time_s = ended_ns // SECOND_NS
         quote.oi = quote.oi_high = quote.oi_low = day.oi(-1)
@@ -223,7 +207,7 @@ class Walk:
     def _enter(self, day: TradingDay, minute: int) -> None:
         made = self._next
         if made is None or made.number != minute:
-            made = self._made(day, minute)
+            made = made_minute(self.traded, day, minute)
         self._next = None
         self.minute = minute
         self._minute_ns = day.minutes[minute]
@@ -236,16 +220,6 @@ class Walk:
         quote.open, quote.high, quote.low = day.open * unit, self._high * unit, self._low * unit
         quote.oi = day.oi(minute)
         quote.oi_high, quote.oi_low = day.oi_range(minute)
-
-    def _made(self, day: TradingDay, minute: int) -> "_Made":
-        plan = day.plan(self.traded.course.minute(day.number, minute))
-        chance = stream(self.traded.root + _MINUTES_OF_CHANCE + day.number * _MINUTES_OF_A_DAY + minute)
-        ticks = self._ticks
-        turn = 1 + chance.getrandbits(16) % (ticks - 3)
-        back = turn + 1 + chance.getrandbits(16) % (ticks - 2 - turn)
-        up = bool(chance.getrandbits(1))
-        prices = _way(plan, turn, back, up, chance.randbytes(ticks))
-        return _Made(minute, plan, array("i", prices), chance.randbytes(BYTES * ticks))
 
     def _note(self, high: int, low: int) -> None:
         """Widen the day's range."""
@@ -291,7 +265,7 @@ class Walk:
         """Make the next minute now: at the full minute everybody else makes theirs."""
         day = self.day
         if day is not None and self.minute + 1 < len(day.minutes):
-            self._next = self._made(day, self.minute + 1)
+            self._next = made_minute(self.traded, day, self.minute + 1)
 
     def _after_the_minute(self) -> int:
         day = self.day
@@ -312,23 +286,3 @@ class Walk:
         quote.buy = bids.total if bid >= lower else 0
         quote.sell = asks.total if ask <= upper else 0
         quote.book = Book(bid * unit, ask * unit, self._gap * unit, bids, asks, lower * unit, upper * unit)
-
-
-def _way(plan: Plan, turn: int, back: int, up: bool, strays: bytes) -> list[int]:
-    """The prices of a minute's ticks: from its open over both extremes to its close, and near the way.
-
-    The extremes are reached at `turn` and `back`, the high first when it goes `up`.
-    """
-    opens, high, low, closes = plan[:4]
-    first, second = (high, low) if up else (low, high)
-    last = len(strays) - 1
-    way = [opens + (first - opens) * part // turn for part in range(turn)]
-    way += [first + (second - first) * part // (back - turn) for part in range(back - turn)]
-    way += [second + (closes - second) * part // (last - back) for part in range(last - back)]
-    prices = [
-        high if (price := at + _STRAY[stray]) > high else max(price, low)
-        for at, stray in zip(way, strays, strict=False)
-    ]
-    prices.append(closes)
-    prices[0], prices[turn], prices[back] = opens, first, second
-    return prices

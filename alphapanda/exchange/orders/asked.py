@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from alphapanda.core.segments import segment_of
 from alphapanda.events import PRICED, STOPS, Money, OrderType, TransactionType, Validity
+from alphapanda.exchange.calls import invalid
 from alphapanda.exchange.listing import Listed
 from alphapanda.exchange.order import Order
 from alphapanda.exchange.orders import refusals
@@ -131,7 +132,7 @@ def read(
     )
     _check_iceberg(asked)
     if asked.autoslice and kind is not Variety.REGULAR:
-        raise refusals.invalid("Order slicing is for regular orders only.")
+        raise invalid("Order slicing is for regular orders only.")
     check(asked.order(0, by, ""))
     return asked
 
@@ -169,9 +170,9 @@ def check(order: Order) -> None:
     _check_validity(order)
     hidden = order.disclosed_quantity
     if hidden < 0 or hidden > order.quantity:
-        raise refusals.invalid("Disclosed quantity cannot be greater than the quantity.")
+        raise invalid("Disclosed quantity cannot be greater than the quantity.")
     if hidden and hidden * LEAST_DISCLOSED < order.quantity:
-        raise refusals.invalid("Disclosed quantity should be at least 10% of the quantity.")
+        raise invalid("Disclosed quantity should be at least 10% of the quantity.")
 
 
 def _variety(text: str) -> Variety:
@@ -179,7 +180,7 @@ def _variety(text: str) -> Variety:
         raise refusals.unknown("variety", text)
     variety = Variety(text)
     if variety in UNSUPPORTED:
-        raise refusals.invalid(UNSUPPORTED[variety])
+        raise invalid(UNSUPPORTED[variety])
     return variety
 
 
@@ -189,9 +190,9 @@ def _listed(form: Form, by_key: Callable[[str], Listed | None]) -> Listed:
         raise refusals.unknown("exchange", exchange)
     listed = by_key(f"{exchange}:{symbol}")
     if listed is None:
-        raise refusals.invalid(refusals.NO_SUCH_INSTRUMENT)
+        raise invalid(refusals.NO_SUCH_INSTRUMENT)
     if not listed.tradable:
-        raise refusals.invalid(f"{symbol} is an index and cannot be traded.")
+        raise invalid(f"{symbol} is an index and cannot be traded.")
     return listed
 
 
@@ -203,7 +204,7 @@ def _product(form: Form, listed: Listed) -> str:
     product = form.word("product", Product)
     allowed = CARRIED_ON[segment_of(listed.instrument).derivative]
     if product not in allowed:
-        raise refusals.invalid(f"Product {product} is not allowed for {listed.instrument.exchange}.")
+        raise invalid(f"Product {product} is not allowed for {listed.instrument.exchange}.")
     return product.value
 
 
@@ -211,21 +212,21 @@ def _quantity(form: Form) -> int:
     form.needed("quantity")
     quantity = form.whole("quantity")
     if quantity <= 0:
-        raise refusals.invalid("Quantity should be greater than zero.")
+        raise invalid("Quantity should be greater than zero.")
     return quantity
 
 
 def _tag(form: Form) -> str | None:
     tag = form.text("tag")
     if len(tag) > LONGEST_TAG:
-        raise refusals.invalid(f"Tag cannot be longer than {LONGEST_TAG} characters.")
+        raise invalid(f"Tag cannot be longer than {LONGEST_TAG} characters.")
     return tag or None
 
 
 def _check_prices(order: Order) -> None:
     kind = order.order_type
     if kind in PRICED and order.price <= 0:
-        raise refusals.invalid(f"Price is required for {kind} orders.")
+        raise invalid(f"Price is required for {kind} orders.")
     if kind in STOPS and order.trigger_price <= 0:
         raise refusals.without_trigger(kind)
     if kind is OrderType.SL and (order.trigger_price - order.price) * order.transaction_type.sign > 0:
@@ -234,26 +235,26 @@ def _check_prices(order: Order) -> None:
         return
     protection = order.market_protection
     if not protection:
-        raise refusals.invalid(refusals.NO_PROTECTION)
+        raise invalid(refusals.NO_PROTECTION)
     if protection != AUTOMATIC and not 0 < protection <= WHOLE_PRICE:
-        raise refusals.invalid("Market protection should be -1, or greater than 0 and up to 100 percent.")
+        raise invalid("Market protection should be -1, or greater than 0 and up to 100 percent.")
 
 
 def _check_validity(order: Order) -> None:
     exchange = order.listed.instrument.exchange
     if order.validity is Validity.IOC and exchange in WITHOUT_IOC:
-        raise refusals.invalid(f"IOC orders are not allowed on {exchange}.")
+        raise invalid(f"IOC orders are not allowed on {exchange}.")
     if order.validity is Validity.IOC and order.variety == Variety.ICEBERG:
-        raise refusals.invalid("Iceberg orders cannot be IOC.")
+        raise invalid("Iceberg orders cannot be IOC.")
     if order.validity is Validity.TTL and order.validity_ttl <= 0:
-        raise refusals.invalid("Validity TTL should be one minute or more.")
+        raise invalid("Validity TTL should be one minute or more.")
 
 
 def _check_iceberg(asked: Asked) -> None:
     if asked.variety is not Variety.ICEBERG:
         return
     if not FEWEST_LEGS <= asked.legs <= MOST_LEGS:
-        raise refusals.invalid(f"Iceberg legs should be between {FEWEST_LEGS} and {MOST_LEGS}.")
+        raise invalid(f"Iceberg legs should be between {FEWEST_LEGS} and {MOST_LEGS}.")
     before = asked.leg_quantity * (asked.legs - 1)
     if not before < asked.quantity <= before + asked.leg_quantity:
-        raise refusals.invalid("Iceberg quantity should be the quantity divided by the legs.")
+        raise invalid("Iceberg quantity should be the quantity divided by the legs.")

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from alphapanda.events import OrderType
 from alphapanda.exchange.account import Account
-from alphapanda.exchange.calls import Effects
+from alphapanda.exchange.calls import Effects, invalid
 from alphapanda.exchange.market import Market
 from alphapanda.exchange.order import Order, Status
 from alphapanda.exchange.orders import asked, refusals, rejections
@@ -29,7 +29,7 @@ class Changes:
         if order.ended:
             raise refusals.ended("modified", order.status)
         if not self._settled(order) and not waiting:
-            raise refusals.invalid(refusals.MODIFY_LATER)
+            raise invalid(refusals.MODIFY_LATER)
         if order.modifications >= MOST_MODIFICATIONS:
             raise refusals.too_many_changes()
         wanted = asked.changed(order, fields)
@@ -55,7 +55,7 @@ class Changes:
             self._lives.end(order, now_ns, tell=False)
             return
         if not self._settled(order):
-            raise refusals.invalid(refusals.CANCEL_LATER)
+            raise invalid(refusals.CANCEL_LATER)
         order.order_ns = now_ns
         self._lives.move(order, Event.CANCEL, now_ns)
         self._lives.later(order, self._cancelled, now_ns, effects)
@@ -77,8 +77,7 @@ class Changes:
         why = rejections.by_rms(wanted, self._market, now_ns)
         if effects.rejected:
             why = refusals.said(effects.rejected)
-        if why is None and (lacks := self._account.refuse(wanted, now_ns)) is not None:
-            why = Rejection(*lacks)
+        why = why or self._lacks(wanted, now_ns)
         if why is not None:
             self._refused(order, why, now_ns)
             return
@@ -89,10 +88,20 @@ class Changes:
 
         self._lives.later(order, arrived, now_ns, effects)
 
+    def _lacks(self, wanted: Order, now_ns: int) -> Rejection | None:
+        """What the account cannot carry of it. Less than has traded is not RMS's to refuse."""
+        if wanted.pending_quantity <= 0:
+            return None
+        lacks = self._account.refuse(wanted, now_ns)
+        return Rejection(*lacks) if lacks is not None else None
+
     def _arrived(self, order: Order, wanted: Order, now_ns: int) -> None:
+        """The account is asked once more: what a change claims is not bound while it is on its way."""
+        _meanwhile(order, wanted)
         why = rejections.by_exchange(wanted, self._market, now_ns)
         if wanted.quantity <= order.filled_quantity:
             why = refusals.not_modified()
+        why = why or self._lacks(wanted, now_ns)
         if why is not None:
             self._refused(order, why, now_ns)
             return

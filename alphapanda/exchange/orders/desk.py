@@ -12,14 +12,15 @@ from msgspec.structs import replace
 
 from alphapanda.events import OrderType
 from alphapanda.exchange.account import Account
-from alphapanda.exchange.calls import Effects
+from alphapanda.exchange.calls import Effects, invalid
 from alphapanda.exchange.clock import Clock
 from alphapanda.exchange.history import History
+from alphapanda.exchange.listing import Listed
 from alphapanda.exchange.market import Market
 from alphapanda.exchange.market.hours import NEVER
 from alphapanda.exchange.options import USER_ID
 from alphapanda.exchange.order import Order, Status
-from alphapanda.exchange.orders import asked, refusals, rejections, rows, slices
+from alphapanda.exchange.orders import asked, refusals, rejections, slices
 from alphapanda.exchange.orders.asked import Variety
 from alphapanda.exchange.orders.changes import Changes
 from alphapanda.exchange.orders.floor import Floor
@@ -73,6 +74,7 @@ class Desk:
             return self._sliced(whole, now_ns, effects)
         if wanted.legs:
             whole = replace(whole, quantity=wanted.leg_quantity, meta=slices.first_leg(wanted))
+        rejections.check_freeze(whole, now_ns)
         self._enter(whole, now_ns, effects)
         return {"order_id": whole.order_id}
 
@@ -99,12 +101,9 @@ class Desk:
         self._changes.cancel(self._found(variety, order_id, now_ns), now_ns, effects)
         return {"order_id": order_id}
 
-    def book(self, now_ns: int) -> list[Row]:
-        return self._lives.book.rows(now_ns)
-
-    def book_as_of(self, now_ns: int, then_ns: int) -> list[Row]:
-        """The book as it was then, without what has been hidden until now."""
-        return self._lives.book.rows(min(now_ns, then_ns))
+    def book(self, then_ns: int) -> list[Row]:
+        """The orders of the day as they were at that time."""
+        return self._lives.book.rows(then_ns)
 
     def order_history(self, order_id: str, now_ns: int) -> list[Row]:
         """Raises Refusal."""
@@ -126,6 +125,10 @@ class Desk:
         """RMS closes all MIS positions now, whatever the hour."""
         self._square_off.all(now_ns)
 
+    def expect_square_off(self, listed: Listed, now_ns: int) -> None:
+        """A position in it has become MIS: RMS looks at it at its hour, though nobody has ordered today."""
+        self._square_off.expect(listed, now_ns)
+
     def open_orders(self) -> Iterable[Order]:
         """Orders that bind margin or holdings: of what may still trade, all but those that only wait."""
         return [
@@ -142,16 +145,12 @@ class Desk:
         """These instruments ticked."""
         self._floor.on_quotes(tokens, now_ns)
 
-    def new_day(self, now_ns: int) -> None:  # noqa: ARG002 - asked as the other parts are
+    def new_day(self) -> None:
         """The book is empty but for orders that wait for the open. Nothing happens to the others any more."""
         waiting = [order for order in self._lives.book.open_orders() if order.status is Status.AMO_RECEIVED]
         self._lives.clear(waiting)
         self._floor.forget()
         self._doomed.clear()
-
-    def update_row(self, order: Order) -> Row:
-        """What an order update says of it."""
-        return rows.update_row(order)
 
     def _found(self, variety: str, order_id: str, now_ns: int) -> Order:
         if variety not in {member.value for member in Variety}:
@@ -261,10 +260,10 @@ class Desk:
     def _wait_for_open(self, order: Order, now_ns: int, effects: Effects) -> dict[str, str]:
         """An after market order: taken only while the market is closed, and let go at the next open."""
         if self._market.hours.may_enter(order.listed, now_ns):
-            raise refusals.invalid(refusals.AMO_IN_SESSION)
+            raise invalid(refusals.AMO_IN_SESSION)
         opens = self._market.hours.next_open_ns(order.listed, now_ns)
         if opens >= NEVER:
-            raise refusals.invalid(refusals.NO_SUCH_INSTRUMENT)
+            raise invalid(refusals.NO_SUCH_INSTRUMENT)
         self._check_authorised(order)
         self._lives.begin(order, Status.AMO_RECEIVED, now_ns, effects)
         self._lives.at(opens, order, lambda each, then_ns: self._released(each, then_ns, effects))

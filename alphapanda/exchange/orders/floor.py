@@ -71,6 +71,8 @@ class Floor:
     def on_quotes(self, tokens: Collection[int], now_ns: int) -> None:
         for token in tokens:
             self._taken.forget(token)
+            if token not in self._resting:
+                continue
             for order in self.resting(token):
                 self.match(order, now_ns, Effects())
             self._sweep(token)
@@ -149,6 +151,7 @@ class Floor:
             self._lives.write(order, now_ns)
             self._lives.tell(order, now_ns)
             return
+        order.status_message = order.status_message_raw = None
         self._lives.move(order, Event.FILL, now_ns)
         self._lives.tell(order, now_ns)
         self._on_complete(order, now_ns)

@@ -6,10 +6,11 @@ from enum import StrEnum
 from typing import TypeVar
 
 from alphapanda.events import Money
+from alphapanda.exchange.calls import missing
 from alphapanda.exchange.orders import refusals
 
-WHOLE = re.compile(r"[+-]?\d{1,12}")
-DECIMAL = re.compile(r"[+-]?(\d{1,12}(\.\d*)?|\.\d+)")
+WHOLE = re.compile(r"[+-]?\d{1,12}", re.ASCII)
+DECIMAL = re.compile(r"[+-]?(\d{1,12}(\.\d*)?|\.\d+)", re.ASCII)
 Word = TypeVar("Word", bound=StrEnum)
 
 
@@ -27,7 +28,7 @@ class Form:
 
     def needed(self, name: str) -> str:
         if name not in self._fields:
-            raise refusals.missing(name)
+            raise missing(name)
         return self._fields[name]
 
     def word(self, name: str, kind: type[Word], default: Word | None = None) -> Word:

@@ -85,9 +85,9 @@ class ImpossibleStep(Exception):  # noqa: N818 - names the fact
     """An event that the life of an order has no place for: this exchange is wrong."""
 
 
-def after(status: Status | str, event: Event) -> Status:
+def after(status: Status, event: Event) -> Status:
     """What `event` makes of an order in `status`."""
-    found = LIFE.get((status, event)) if isinstance(status, Status) else None
+    found = LIFE.get((status, event))
     if found is None:
         raise ImpossibleStep(f"an order in {status} cannot {event}")
     return found

@@ -30,8 +30,8 @@ class Lives:
         self._history = history
         self._clock = clock
         self._delays = Delays(seed)
-        self._stuck: dict[str, Status | str] = {}
-        """order id -> the status from which it goes on"""
+        self._stuck: set[str] = set()
+        """Ids of orders."""
 
     def begin(self, order: Order, status: Status, now_ns: int, effects: Effects) -> None:
         """The order gets its number and its first row; `late_s` hides it for so many wall seconds."""
@@ -66,9 +66,8 @@ class Lives:
         self.tell(order, now_ns)
 
     def end(self, order: Order, now_ns: int, words: str | None = None, *, tell: bool = True) -> None:
-        """What has not traded is cancelled."""
-        if words is not None:
-            order.status_message = order.status_message_raw = words
+        """What has not traded is cancelled; words of an earlier change that was refused are gone."""
+        order.status_message = order.status_message_raw = words
         order.cancelled_quantity = order.quantity - order.filled_quantity
         if order.exchange_order_id is not None:
             order.exchange_update_ns = now_ns
@@ -100,15 +99,10 @@ class Lives:
         self.at(due_ns, order, lambda each, then_ns: step(each, then_ns, effects))
 
     def holds(self, order: Order, step: Step, now_ns: int, effects: Effects) -> bool:
-        """Whether the order is stuck here: in the fault's status, or in a word that Kite does not have."""
-        word = effects.stuck
-        known = word in {status.value for status in Status}
-        if not word or (known and word != order.status):
+        """Whether the order is stuck here, in the fault's status."""
+        if effects.stuck != order.status:
             return False
-        self._stuck[order.order_id] = order.status
-        if not known:
-            order.status = word
-            self.write(order, now_ns)
+        self._stuck.add(order.order_id)
         if effects.stuck_s:
             until_ns = now_ns + int(effects.stuck_s * SECOND_NS)
             self._schedule.at(until_ns, lambda then_ns: self._release(order, step, then_ns, effects))
@@ -119,9 +113,9 @@ class Lives:
 
     def _release(self, order: Order, step: Step, now_ns: int, effects: Effects) -> None:
         if self.book.living(order):
-            order.status = self._stuck.pop(order.order_id)
+            self._stuck.discard(order.order_id)
             step(order, now_ns, replace(effects, stuck=""))
 
     def clear(self, kept: list[Order]) -> None:
         self.book.clear(kept)
-        self._stuck = {each.order_id: self._stuck[each.order_id] for each in kept if self.stuck(each)}
+        self._stuck = {each.order_id for each in kept if self.stuck(each)}

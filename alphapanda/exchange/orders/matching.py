@@ -8,23 +8,13 @@ from collections.abc import Sequence
 from decimal import ROUND_CEILING, ROUND_FLOOR
 
 from alphapanda.events import Money, TransactionType
-from alphapanda.exchange.listing import Listed
 from alphapanda.exchange.order import Order
-
-Level = tuple[int, int, int]
-"""Quantity, price in wire units, number of orders."""
-IN_LOTS = ("CDS", "BCD", "MCX", "NCO")
-"""Exchanges on which a quantity is a number of lots (Kite Connect documentation, orders)."""
-
-
-def lot_of(listed: Listed) -> int:
-    """What quantities are multiples of."""
-    return 1 if listed.instrument.exchange in IN_LOTS else max(1, listed.instrument.lot_size)
+from alphapanda.kite.encode import Level
 
 
 def piece_of(order: Order, pieces: int) -> int:
     """An order in so many pieces: what one of them is, in whole lots."""
-    lot = lot_of(order.listed)
+    lot = order.listed.lot
     return -(-order.quantity // (pieces * lot)) * lot
 
 
@@ -35,25 +25,25 @@ class Taken:
     """
 
     def __init__(self) -> None:
-        self._at: dict[tuple[int, TransactionType], tuple[list[Level], dict[int, int]]] = {}
+        self._at: dict[int, dict[TransactionType, tuple[list[Level], dict[int, int]]]] = {}
 
     def forget(self, token: int) -> None:
         """A tick shows the book anew."""
-        for side in TransactionType:
-            self._at.pop((token, side), None)
+        self._at.pop(token, None)
 
     def of(self, token: int, side: TransactionType, levels: Sequence[Level]) -> dict[int, int]:
         """Price -> quantity, for orders of this side, of the book that shows these levels."""
-        seen, taken = self._at.get((token, side), ([], {}))
+        sides = self._at.setdefault(token, {})
+        seen, taken = sides.get(side, ([], {}))
         if seen != list(levels):
             taken = {}
-            self._at[token, side] = list(levels), taken
+            sides[side] = list(levels), taken
         return taken
 
 
 def walk(order: Order, levels: Sequence[Level], divisor: int, taken: dict[int, int]) -> list[tuple[int, int]]:
     """(price, quantity) of the order's trades, in wire units; what it takes is added to `taken`."""
-    sign, lot, left = order.transaction_type.sign, lot_of(order.listed), order.pending_quantity
+    sign, lot, left = order.transaction_type.sign, order.listed.lot, order.pending_quantity
     if order.piece:
         left = min(left, order.piece)
     worst = None if order.limit is None else _units(order.limit, divisor, order.transaction_type)

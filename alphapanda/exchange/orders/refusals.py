@@ -8,10 +8,10 @@ leave a REJECTED row, whose raw message is Kite's own where it is known and othe
 from typing import NamedTuple
 
 from alphapanda.events import Money, OrderType, TransactionType
-from alphapanda.exchange.calls import Refusal
+from alphapanda.exchange.calls import Refusal, invalid
+from alphapanda.exchange.notation import spelt
 
-INPUT, MARGIN, HOLDING, NETWORK, GENERAL = (
-    "InputException",
+MARGIN, HOLDING, NETWORK, GENERAL = (
     "MarginException",
     "HoldingException",
     "NetworkException",
@@ -43,14 +43,6 @@ class Rejection(NamedTuple):
 
 def said(words: str) -> Rejection:
     return Rejection(words, words)
-
-
-def invalid(message: str) -> Refusal:
-    return Refusal(400, INPUT, message)
-
-
-def missing(field: str) -> Refusal:
-    return invalid(f"Missing or empty field `{field}`.")
 
 
 def undecodable(field: str, text: str, expected: str) -> Refusal:
@@ -87,20 +79,20 @@ def too_few_to_slice(least: int) -> Refusal:
 def off_tick(tick: Money, *, trigger: bool = False) -> Rejection:
     what = "trigger price" if trigger else "price"
     return said(
-        f"Tick size for this script is {tick:.2f}. "
-        f"Kindly enter {what} in the multiple of tick size for this script."
+        f"Tick size for this script is {spelt(tick)}. "
+        f"Kindly enter {what} in the multiple of tick size for this script"
     )
 
 
 def below_range(lower: Money) -> Rejection:
     return said(
-        f"Your order price is lower than the current lower circuit limit of {lower:.2f}. {WITHIN_RANGE}"
+        f"Your order price is lower than the current lower circuit limit of {spelt(lower)}. {WITHIN_RANGE}"
     )
 
 
 def above_range(upper: Money) -> Rejection:
     return said(
-        f"Your order price is higher than the current upper circuit limit of {upper:.2f}. {WITHIN_RANGE}"
+        f"Your order price is higher than the current upper circuit limit of {spelt(upper)}. {WITHIN_RANGE}"
     )
 
 
@@ -136,7 +128,7 @@ def beyond_trigger(side: TransactionType, last: Money) -> Rejection:
     buys = side is TransactionType.BUY
     return said(
         f"Trigger price for stoploss {'buy' if buys else 'sell'} orders should be "
-        f"{'higher' if buys else 'lower'} than the last traded price of {last:.2f}."
+        f"{'higher' if buys else 'lower'} than the last traded price of {spelt(last)}."
     )
 
 

@@ -7,9 +7,9 @@ order_info, trades, postback.)
 from typing import Any
 
 from alphapanda.core.money import to_average
-from alphapanda.events import Money
+from alphapanda.exchange.notation import number, stamp
 from alphapanda.exchange.options import USER_ID
-from alphapanda.exchange.order import Order, Status, Trade
+from alphapanda.exchange.order import Order, Trade
 from alphapanda.exchange.orders.life import SETTLED, STANDING
 from alphapanda.times import to_ist
 
@@ -41,8 +41,8 @@ def order_row(order: Order) -> Row:
         "status_message": order.status_message,
         "status_message_raw": order.status_message_raw,
         "order_timestamp": stamp(order.order_ns),
-        "exchange_update_timestamp": stamp(order.exchange_update_ns),
-        "exchange_timestamp": stamp(order.exchange_ns),
+        "exchange_update_timestamp": _when(order.exchange_update_ns),
+        "exchange_timestamp": _when(order.exchange_ns),
         "variety": order.variety,
         "modified": order.modified,
         "exchange": instrument.exchange,
@@ -64,12 +64,10 @@ def order_row(order: Order) -> Row:
         "market_protection": 0,
         "meta": dict(order.meta),
         "tag": order.tag,
-        "guid": order.guid,
+        "guid": None,
     }
     if order.tags:
         row["tags"] = list(order.tags)
-    if order.auction_number is not None:
-        row["auction_number"] = order.auction_number
     return row
 
 
@@ -84,7 +82,7 @@ def update_row(order: Order) -> Row:
     for key in NOT_IN_UPDATES:
         del row[key]
     changed = order.modified or order.filled_quantity > 0
-    if changed and isinstance(order.status, Status) and order.status in STANDING | SETTLED:
+    if changed and order.status in STANDING | SETTLED:
         row["status"] = UPDATE
     return {
         "user_id": USER_ID,
@@ -92,6 +90,7 @@ def update_row(order: Order) -> Row:
         "app_id": APP_ID,
         "checksum": "",
         **row,
+        "guid": f"{APP_ID}X{order.order_id}",
     }
 
 
@@ -113,10 +112,5 @@ def trade_row(trade: Trade) -> Row:
     }
 
 
-def stamp(time_ns: int | None) -> str | None:
-    return None if time_ns is None else f"{to_ist(time_ns):%Y-%m-%d %H:%M:%S}"
-
-
-def number(amount: Money) -> float:
-    """JSON's number for an exact amount."""
-    return int(amount) if amount == amount.to_integral_value() else float(amount)
+def _when(time_ns: int | None) -> str | None:
+    return None if time_ns is None else stamp(time_ns)

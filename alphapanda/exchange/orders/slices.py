@@ -3,10 +3,10 @@
 from typing import Any
 
 from alphapanda.core.rules.size import largest_slice
+from alphapanda.exchange.calls import invalid
 from alphapanda.exchange.order import Order
 from alphapanda.exchange.orders import refusals
 from alphapanda.exchange.orders.asked import Asked
-from alphapanda.exchange.orders.matching import lot_of
 
 MOST_SLICES = 10
 FEWEST_SLICES = 2
@@ -19,12 +19,12 @@ def cut(order: Order, most: int | None) -> list[int]:
     symbol = order.listed.instrument.tradingsymbol
     slice_ = _slice(order, most)
     if not slice_:
-        raise refusals.invalid(f"Order slicing is not available for {symbol}.")
+        raise invalid(f"Order slicing is not available for {symbol}.")
     if order.quantity < FEWEST_SLICES * slice_:
         raise refusals.too_few_to_slice(FEWEST_SLICES * slice_)
     quantities = pieces(order.quantity, slice_)
     if len(quantities) > MOST_SLICES:
-        raise refusals.invalid(f"Quantity should be less than or equal to {MOST_SLICES * slice_}.")
+        raise invalid(f"Quantity should be less than or equal to {MOST_SLICES * slice_}.")
     return quantities
 
 
@@ -41,7 +41,7 @@ def pieces(quantity: int, slice_: int) -> list[int]:
 def _slice(order: Order, most: int | None) -> int:
     if most is None:
         return 0
-    return most if lot_of(order.listed) == 1 else largest_slice(order.listed.instrument, most)
+    return most if order.listed.lot == 1 else largest_slice(order.listed.instrument, most)
 
 
 def slice_tags(tag: str | None, parent: str) -> list[str]:

@@ -48,7 +48,7 @@ class SquareOff:
     def all(self, now_ns: int) -> None:
         """Every instrument with an MIS order or position, now."""
         listed = {order.listed.token: order.listed for order in self._lives.book.open_orders()}
-        listed |= {each.token: each for each, _, _ in self._account.open_positions(now_ns)}
+        listed |= {each.token: each for each, _, _ in self._account.open_positions()}
         for token in sorted(listed):
             self._close(listed[token], now_ns)
 
@@ -63,7 +63,7 @@ class SquareOff:
             self._lives.end(order, now_ns, refusals.SQUARED_OFF)
         placed = [
             order
-            for each, product, quantity in self._account.open_positions(now_ns)
+            for each, product, quantity in self._account.open_positions()
             if each.token == listed.token and product == MIS and quantity
             for order in self._orders(listed, quantity, now_ns)
         ]

@@ -109,15 +109,22 @@ class Gateway:
         self._note(call, reply, refusal)
         return reply
 
+    def refuse(self, call: Call, refusal: Refusal) -> Reply:
+        """The answer to a request that could not be read to its end: no limit and no fault saw it."""
+        reply = envelope.refused(refusal)
+        self._note(call, reply, refusal)
+        return reply
+
     def _handled(self, call: Call) -> Reply:
         exchange = self._exchange
         match = self._table.match(call.method, call.url)
         route = match.route
         if route is None:
             raise Refusal(405, *NO_METHOD) if match.known else Refusal(404, *NO_ROUTE)
-        exchange.limits.take(route.bucket, call)
+        if route.bucket:
+            exchange.limits.take(route.bucket, call)
         if route.needs_token:
-            exchange.sessions.check(call.headers.get("authorization", ""), call.now_ns)
+            exchange.sessions.check(call.headers.get("authorization", ""))
         data = route.handler(exchange, call)
         return data if isinstance(data, Reply) else envelope.success(data)
 
@@ -144,8 +151,7 @@ class Gateway:
 
 def _without_secrets(call: Call) -> dict[str, str | list[str]]:
     """The fields by name, those that repeat as lists."""
-    fields: dict[str, str | list[str]] = {}
-    for name in dict.fromkeys(key for key, _ in (*call.query, *call.form)):
-        values = [masked(value) if name in SECRET else value for value in call.every(name)]
-        fields[name] = values if len(values) > 1 else values[0]
-    return fields
+    fields: dict[str, list[str]] = {}
+    for name, value in (*call.query, *call.form):
+        fields.setdefault(name, []).append(masked(value) if name in SECRET else value)
+    return {name: values if len(values) > 1 else values[0] for name, values in fields.items()}

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from alphapanda.exchange.calls import Call, Refusal
+from alphapanda.exchange.calls import Call, invalid
 from alphapanda.exchange.exchange import Exchange
 from alphapanda.exchange.rest.route import Route
 
@@ -14,7 +14,7 @@ def margins(exchange: Exchange, call: Call) -> Any:
 def margins_of_segment(exchange: Exchange, call: Call) -> Any:
     segments = exchange.account.margins(call.now_ns)
     if call.path["segment"] not in segments:
-        raise Refusal(400, "InputException", "Invalid `segment`. It should be equity or commodity.")
+        raise invalid("Invalid `segment`. It should be equity or commodity.")
     return segments[call.path["segment"]]
 
 

@@ -28,7 +28,7 @@ def cancel(exchange: Exchange, call: Call) -> dict[str, str]:
 
 
 def orders(exchange: Exchange, call: Call) -> Rows:
-    return exchange.desk.book_as_of(call.now_ns, _as_of(call))
+    return exchange.desk.book(_as_of(call))
 
 
 def order_history(exchange: Exchange, call: Call) -> Rows:

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from alphapanda.exchange.calls import CSV, HTML, Call, Refusal, Reply
+from alphapanda.events import MIS
+from alphapanda.exchange.calls import CSV, HTML, Call, Reply, invalid
 from alphapanda.exchange.exchange import Exchange
 from alphapanda.exchange.options import API_KEY
 from alphapanda.exchange.rest.route import Route
@@ -19,7 +20,11 @@ def positions(exchange: Exchange, call: Call) -> Any:
 
 
 def convert(exchange: Exchange, call: Call) -> bool:
-    return exchange.account.convert(call.fields, call.now_ns)
+    converted = exchange.account.convert(call.fields, call.now_ns)
+    for listed, product, _ in exchange.account.open_positions():
+        if product == MIS:
+            exchange.desk.expect_square_off(listed, call.now_ns)
+    return converted
 
 
 def holdings(exchange: Exchange, call: Call) -> Any:
@@ -68,7 +73,7 @@ def fund_list(exchange: Exchange, call: Call) -> Reply:  # noqa: ARG001 - as eve
 
 
 def no_funds(exchange: Exchange, call: Call) -> Any:  # noqa: ARG001 - as every handler
-    raise Refusal(400, "InputException", "Mutual funds are not traded at this exchange.")
+    raise invalid("Mutual funds are not traded at this exchange.")
 
 
 _PAGE = "/connect/portfolio/authorise/holdings/{api_key}/{request_id}"

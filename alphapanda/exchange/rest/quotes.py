@@ -3,12 +3,14 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from alphapanda.exchange.calls import CSV, Call, Refusal, Reply
+from alphapanda.exchange.calls import CSV, Call, Refusal, Reply, invalid
 from alphapanda.exchange.exchange import Exchange
 from alphapanda.exchange.listing import HEADER, Listed, Listing
 from alphapanda.exchange.market import Quote
+from alphapanda.exchange.notation import stamp
 from alphapanda.exchange.rest.route import Route
-from alphapanda.times import SECOND_NS, date_of, day_of, to_ist, to_ns
+from alphapanda.kite.layout import LEVELS, NO_LEVEL
+from alphapanda.times import SECOND_NS, date_of, day_of, to_ns
 
 MOST_QUOTES, MOST_PRICES = 500, 1000
 """Instruments in one request of whole quotes, and of prices (Kite Connect documentation, market quotes)."""
@@ -23,7 +25,8 @@ MOST_DAYS = {
     "day": 2000,
 }
 """Days in one request of candles, by interval (Kite forum, discussion 3105)."""
-LEVELS = 5
+TOKEN_DIGITS = 10
+"""A token has 32 bits."""
 TRIGGER_PERCENT = 10
 """A stop of a cover order may lie so far from the price."""
 
@@ -58,16 +61,15 @@ def historical(exchange: Exchange, call: Call) -> dict[str, list[list[Any]]]:
     """Candles between `from` and `to`, both included, named by their start."""
     interval, fields = call.path["interval"], call.fields
     if interval not in MOST_DAYS:
-        raise Refusal(400, "InputException", "invalid interval")
-    token = call.path["token"]
-    listed = exchange.market.listing.by_token(int(token)) if token.isdecimal() else None
+        raise invalid("invalid interval")
+    listed = _by_token(exchange.market.listing, call.path["token"])
     if listed is None:
-        raise Refusal(400, "InputException", "invalid token")
+        raise invalid("invalid token")
     first, last = _moment(fields, "from"), _moment(fields, "to")
     if first > last:
-        raise Refusal(400, "InputException", "from date cannot be after to date")
+        raise invalid("from date cannot be after to date")
     if last - first > timedelta(days=MOST_DAYS[interval]):
-        raise Refusal(400, "InputException", f"interval exceeds max limit: {MOST_DAYS[interval]} days")
+        raise invalid(f"interval exceeds max limit: {MOST_DAYS[interval]} days")
     rows = exchange.market.candles(
         listed.token,
         interval,
@@ -101,13 +103,17 @@ def _asked(exchange: Exchange, call: Call, most: int) -> dict[str, Listed]:
     """The instruments of `i`, EXCHANGE:SYMBOL or a token, by what was asked; unknown ones are left out."""
     names = call.every("i")
     if len(names) > most:
-        raise Refusal(400, "InputException", f"Maximum of {most} instruments are allowed in a request.")
+        raise invalid(f"Maximum of {most} instruments are allowed in a request.")
     listing, found = exchange.market.listing, {}
     for name in names:
-        listed = listing.by_token(int(name)) if name.isdecimal() else listing.by_key(name)
+        listed = listing.by_key(name) or _by_token(listing, name)
         if listed is not None:
             found[name] = listed
     return found
+
+
+def _by_token(listing: Listing, text: str) -> Listed | None:
+    return listing.by_token(int(text)) if text.isdecimal() and len(text) <= TOKEN_DIGITS else None
 
 
 def _now(exchange: Exchange, call: Call, listed: Listed) -> Quote:
@@ -129,8 +135,8 @@ def _quote(exchange: Exchange, call: Call, listed: Listed) -> Row:
     lower, upper = exchange.market.circuit(listed.token, call.now_ns)
     return {
         "instrument_token": now.token,
-        "timestamp": _clock(now.time_s),
-        "last_trade_time": _clock(now.last_trade_s),
+        "timestamp": stamp(now.time_s * SECOND_NS),
+        "last_trade_time": stamp(now.last_trade_s * SECOND_NS),
         "last_price": now.rupees(now.last),
         "last_quantity": now.last_quantity,
         "buy_quantity": now.buy,
@@ -154,15 +160,11 @@ def _day(now: Quote) -> Row:
 
 
 def _levels(now: Quote, levels: list[tuple[int, int, int]]) -> list[Row]:
-    padded = [*levels, *((0, 0, 0),) * (LEVELS - len(levels))]
+    padded = [*levels, *(NO_LEVEL,) * (LEVELS - len(levels))]
     return [
         {"price": now.rupees(price), "quantity": quantity, "orders": orders}
         for quantity, price, orders in padded
     ]
-
-
-def _clock(second: int) -> str:
-    return f"{to_ist(second * SECOND_NS):%Y-%m-%d %H:%M:%S}"
 
 
 def _moment(fields: dict[str, str], name: str) -> datetime:
@@ -170,7 +172,7 @@ def _moment(fields: dict[str, str], name: str) -> datetime:
     try:
         return datetime.fromisoformat(fields.get(name, "").strip()).replace(tzinfo=None)
     except ValueError:
-        raise Refusal(400, "InputException", f"invalid {name} date") from None
+        raise invalid(f"invalid {name} date") from None
 
 
 def _spoilt(listing: Listing, only: str | None, call: Call) -> bytes:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from alphapanda.exchange.calls import Call, Reply
+from alphapanda.exchange.calls import Call
 from alphapanda.exchange.exchange import Exchange
 
 Handler = Callable[[Exchange, Call], Any]
@@ -12,7 +12,8 @@ Handler = Callable[[Exchange, Call], Any]
 
 class Route(NamedTuple):
     """`template` is a path such as `/orders/{variety}/{order_id}`. `kind` names the call in fault scripts and
-    in the history. `bucket` is the rate limit that counts it: "order", "quote", "historical" or "other".
+    in the history. `bucket` is the rate limit that counts it: "order", "quote", "historical" or
+    "other"; "" is none, as for the login page, which at Kite is another host.
     """
 
     method: str
@@ -21,6 +22,3 @@ class Route(NamedTuple):
     handler: Handler
     bucket: str = "other"
     needs_token: bool = True
-
-
-__all__ = ["Handler", "Reply", "Route"]

@@ -64,7 +64,7 @@ def full_profile(exchange: Exchange, call: Call) -> Any:  # noqa: ARG001 - as ev
 
 
 ROUTES: tuple[Route, ...] = (
-    Route("GET", "/connect/login", "login", login, needs_token=False),
+    Route("GET", "/connect/login", "login", login, bucket="", needs_token=False),
     Route("POST", "/session/token", "session.token", make, needs_token=False),
     Route("DELETE", "/session/token", "session.end", end, needs_token=False),
     Route("POST", "/session/refresh_token", "session.renew", renew, needs_token=False),

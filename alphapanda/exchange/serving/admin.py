@@ -14,8 +14,9 @@ from aiohttp import web
 
 from alphapanda.errors import DataError
 from alphapanda.exchange.calls import JSON, Refusal
-from alphapanda.exchange.clock import MAX, Clock
+from alphapanda.exchange.clock import FASTEST, MAX, SLOWEST, Clock
 from alphapanda.exchange.faults import read_script
+from alphapanda.exchange.notation import whole
 from alphapanda.exchange.serving.http import body_of, form_of
 from alphapanda.exchange.serving.pump import PUMP, Pump
 from alphapanda.times import IST, SECOND_NS, to_ist, to_ns
@@ -83,14 +84,16 @@ async def _unknown(request: web.Request) -> web.Response:
 
 
 async def _history(request: web.Request) -> web.Response:
-    after = request.query.get("after", "0")
-    if not (after.isascii() and after.isdecimal()):
-        raise Mistake(f"after={after!r} is not the number of a line")
+    named_line = request.query.get("after", "0")
+    after = whole(named_line)
+    if after is None:
+        raise Mistake(f"after={named_line!r} is not the number of a line")
     named = (kind for words in request.query.getall("kind", []) for kind in words.split(","))
     kinds = frozenset(kind.strip() for kind in named if kind.strip())
     pump = request.app[PUMP]
     pump.catch_up()
-    return web.Response(body=b"".join(pump.exchange.history.lines(int(after), kinds)), content_type=NDJSON)
+    pump.wake()
+    return web.Response(body=b"".join(pump.exchange.history.lines(after, kinds)), content_type=NDJSON)
 
 
 async def _faults(request: web.Request) -> web.Response:
@@ -106,6 +109,9 @@ async def _add_faults(request: web.Request) -> web.Response:
     script = read_script(text, "the script")
     pump.catch_up()
     added = pump.exchange.faults.add(script)
+    numbers = [row["fault"] for row in added["added"]]
+    exchange = pump.exchange
+    exchange.history.add("faults", exchange.clock.now_ns, added=numbers, cleared=added["cleared"])
     pump.wake()
     return _json(added)
 
@@ -115,13 +121,10 @@ async def _order(request: web.Request) -> web.Response:
     is_form = request.content_type == "application/x-www-form-urlencoded"
     body = await body_of(request)
     given = dict(form_of(body)) if is_form and not body.lstrip().startswith(b"{") else _object(body)
-    fields = {
-        name: _word(name, value) for name, value in given.items() if value is not None and name != "variety"
-    }
+    fields = {name: _word(name, value) for name, value in given.items() if value is not None}
     pump = request.app[PUMP]
     pump.catch_up()
-    variety = _word("variety", given.get("variety", "regular"))
-    placed = pump.exchange.desk.place(variety, fields, pump.exchange.clock.now_ns, by="owner")
+    placed = pump.exchange.place_by_hand(fields, pump.exchange.clock.now_ns)
     pump.wake()
     return _json(placed)
 
@@ -133,8 +136,10 @@ def _word(name: str, value: Any) -> str:
 
 
 async def _clock(request: web.Request) -> web.Response:
-    request.app[PUMP].catch_up()
-    return _json(_shown(request.app[PUMP].exchange.clock))
+    pump = request.app[PUMP]
+    pump.catch_up()
+    pump.wake()
+    return _json(_shown(pump.exchange.clock))
 
 
 async def _set_clock(request: web.Request) -> web.Response:
@@ -169,8 +174,8 @@ async def _walk(pump: Pump, until_ns: int) -> None:
 def _speed(value: Any) -> float:
     if value == "max":
         return MAX
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
-        raise Mistake('"speed" has to be a number above 0, or "max"')
+    if isinstance(value, bool) or not isinstance(value, int | float) or not SLOWEST <= value <= FASTEST:
+        raise Mistake(f'"speed" has to be a number from {SLOWEST:g} to {FASTEST:,.0f}, or "max"')
     return float(value)
 
 

@@ -1,5 +1,6 @@
 """REST on real sockets: a request becomes a call, and what the faults say happens to its answer."""
 
+import asyncio
 import socket
 import struct
 from http.client import responses as reasons
@@ -11,9 +12,8 @@ import msgspec
 from aiohttp import web
 from msgspec.structs import replace
 
-from alphapanda.exchange.calls import Call, Refusal, Reply
+from alphapanda.exchange.calls import Call, Refusal, Reply, invalid
 from alphapanda.exchange.faults import WirePlan
-from alphapanda.exchange.rest import envelope
 from alphapanda.exchange.rest.gateway import Gateway
 from alphapanda.exchange.serving.pump import PUMP
 
@@ -21,7 +21,7 @@ LONGEST_BODY = 64 * 1024
 """Bytes of a request's body."""
 LONGEST_LINE = 128 * 1024
 """Bytes of a request's first line: a thousand instruments are asked for in one."""
-RESET = struct.pack("ii", 1, 0)
+AT_ONCE = struct.pack("ii", 1, 0)
 """SO_LINGER that makes a close a reset."""
 FIRST_S = 0.05
 """What the ticker sends of an order that has filled before its answer gets so long a start."""
@@ -31,10 +31,11 @@ GATEWAY = web.AppKey("gateway", Gateway)
 async def answer(request: web.Request) -> web.StreamResponse:
     """Any call of the REST interface, and the login page."""
     pump, gateway = request.app[PUMP], request.app[GATEWAY]
+    body, refusal = b"", None
     try:
         body = await body_of(request)
-    except Refusal as refusal:
-        return _response(envelope.refused(refusal))
+    except Refusal as error:
+        refusal = error
     is_json = "json" in request.headers.get("Content-Type", "")
     pump.catch_up()
     call = gateway.receive(
@@ -45,6 +46,9 @@ async def answer(request: web.Request) -> web.StreamResponse:
         body=_decoded(body) if is_json else None,
         headers={name.lower(): value for name, value in request.headers.items()},
     )
+    if refusal is not None:
+        pump.wake()
+        return response(gateway.refuse(call, refusal))
     plan = gateway.meet(call)
     reply = await _played(request, gateway, call, plan)
     return await _sent(request, plan, plan.spoil(reply))
@@ -57,7 +61,7 @@ async def body_of(request: web.Request) -> bytes:
     except web.HTTPRequestEntityTooLarge:
         raise Refusal(413, "InputException", f"The body is longer than {LONGEST_BODY} bytes") from None
     except (ConnectionError, web.RequestPayloadError):
-        raise Refusal(400, "InputException", "The body cannot be read") from None
+        raise invalid("The body cannot be read") from None
 
 
 async def _played(request: web.Request, gateway: Gateway, call: Call, plan: WirePlan) -> Reply:
@@ -87,7 +91,7 @@ def _decoded(body: bytes) -> Any:
         return None
 
 
-def _response(reply: Reply) -> web.Response:
+def response(reply: Reply) -> web.Response:
     headers = dict(reply.headers)
     if reply.content_type is not None:
         headers["Content-Type"] = reply.content_type
@@ -97,25 +101,31 @@ def _response(reply: Reply) -> web.Response:
 async def _sent(request: web.Request, plan: WirePlan, reply: Reply) -> web.StreamResponse:
     """The answer, or the end of the connection that the plan has for it."""
     if plan.cut in ("drop", "reset"):
-        return _ended(request, reset=plan.cut == "reset")
+        return _ended(request, plan.cut)
     if plan.cut == "truncate":
         half = replace(reply, body=reply.body[: len(reply.body) // 2])
         return _raw(request, half, length=len(reply.body))
     if reply.content_type is None:
         return _raw(request, reply, length=len(reply.body))
-    return _response(reply)
+    return response(reply)
 
 
-def _ended(request: web.Request, *, reset: bool) -> web.Response:
+def _ended(request: web.Request, cut: str) -> web.Response:
     """The connection ends without a byte."""
     transport = request.transport
     if transport is not None:
-        if reset:
-            transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
-            transport.abort()
+        if cut == "reset":
+            reset(transport)
         else:
             transport.close()
     return web.Response()  # it finds the transport closed
+
+
+def reset(transport: asyncio.Transport) -> None:
+    """The connection ends with an RST."""
+    tcp = transport.get_extra_info("socket")
+    tcp.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, AT_ONCE)
+    transport.abort()
 
 
 def _raw(request: web.Request, reply: Reply, *, length: int) -> web.Response:

@@ -3,6 +3,7 @@
 import logging
 import os
 import signal
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from time import monotonic_ns, time_ns
@@ -20,7 +21,7 @@ from alphapanda.exchange.options import Options
 from alphapanda.exchange.rest.gateway import Gateway
 from alphapanda.exchange.serving import admin, http
 from alphapanda.exchange.serving.pump import PUMP, Pump
-from alphapanda.exchange.serving.sockets import socket
+from alphapanda.exchange.serving.sockets import ticker
 from alphapanda.exchange.serving.tls import context_of
 from alphapanda.times import to_ist
 
@@ -69,8 +70,10 @@ class HistoryFile:
             self.failed.set()
 
     def close(self) -> None:
+        """What comes later is not written any more."""
         if self._file is not None:
             self._file.close()
+            self._file = None
 
 
 class OneLine(logging.Handler):
@@ -98,9 +101,10 @@ async def serve(start: Start, *, ready: Callable[[str], None], say: Callable[[st
     Raises CannotStart, and Fatal where the history can no longer be written.
     """
     tls, script = context_of(start.certificate, start.key), _script(start.script)
+    listener = _listening(start.port)  # before a file is begun anew that another exchange is writing
     file = HistoryFile(start.history)
-    file.open()
     try:
+        file.open()
         exchange = _exchange(start, script, file)
         begun = _begun(exchange, start)
         pump = Pump(exchange)
@@ -115,9 +119,9 @@ async def serve(start: Start, *, ready: Callable[[str], None], say: Callable[[st
         )
         await runner.setup()
         try:
-            site = web.TCPSite(runner, HOST, start.port, ssl_context=tls)
-            await _listen(site, start.port)
-            say(begun)
+            await web.SockSite(runner, listener, ssl_context=tls).start()
+            for line in (*exchange.market.notes, begun):
+                say(line)
             root = f"{'https' if tls else 'http'}://{HOST}:{runner.addresses[0][1]}"
             await _run(pump, file, lambda: ready(root))
         except ExceptionGroup as group:  # what went wrong inside is said, not that a group did
@@ -127,6 +131,7 @@ async def serve(start: Start, *, ready: Callable[[str], None], say: Callable[[st
             exchange.history.add("end", exchange.clock.now_ns)
     finally:
         file.close()
+        listener.close()
     if file.failed.is_set():
         raise Fatal(f"--history {start.history} can no longer be written: the disk is full or gone")
 
@@ -138,7 +143,9 @@ def _script(path: Path | None) -> Script:
         return read_script(path.read_text(encoding="utf-8"), str(path))
     except OSError as error:
         raise CannotStart(f"--script {path} cannot be read: {error.strerror}; give another file") from error
-    except (DataError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise CannotStart(f"--script {path} is not UTF-8 text; save it as UTF-8") from error
+    except DataError as error:
         raise CannotStart(f"--script {error}") from error
 
 
@@ -173,15 +180,23 @@ def _begun(exchange: Exchange, start: Start) -> str:
 def _application(pump: Pump, gateway: Gateway) -> web.Application:
     application = web.Application(client_max_size=http.LONGEST_BODY)
     application[PUMP], application[http.GATEWAY] = pump, gateway
+    application.on_shutdown.append(_hang_up)
     application.add_routes(
-        [web.get("/ws", socket), *admin.routes(), web.route("*", "/{rest:.*}", http.answer)]
+        [web.get("/ws", ticker), *admin.routes(), web.route("*", "/{rest:.*}", http.answer)]
     )
     return application
 
 
-async def _listen(site: web.TCPSite, port: int) -> None:
+async def _hang_up(application: web.Application) -> None:
+    """The tickers hear of the end, and the history of theirs."""
+    exchange = application[PUMP].exchange
+    exchange.stream.stop(exchange.clock.now_ns)
+
+
+def _listening(port: int) -> socket.socket:
+    """Whoever connects waits until requests are answered."""
     try:
-        await site.start()
+        return socket.create_server((HOST, port))
     except OSError as error:
         raise CannotStart(
             f"port {port} of {HOST} cannot be used: {os.strerror(error.errno or 0)}; "

@@ -1,14 +1,14 @@
 """The ticker's end at `/ws`: the handshake, a reader and a sender for each connection, and how it ends."""
 
-import socket as sockets
 from struct import Struct
 from time import monotonic
 
 import anyio
 from aiohttp import WSMessage, WSMsgType, web
 
-from alphapanda.exchange.calls import Refusal, Reply
+from alphapanda.exchange.calls import Refusal, invalid
 from alphapanda.exchange.rest.envelope import refused
+from alphapanda.exchange.serving.http import reset, response
 from alphapanda.exchange.serving.pump import PUMP, Pump
 from alphapanda.exchange.stream import Connection, Ending
 
@@ -23,14 +23,13 @@ MOST_SAID = 1 << 20
 LONGEST_REASON = 123
 """Bytes, in a close frame."""
 LOST = "connection lost"
-NOT_A_TICKER = Refusal(400, "InputException", "This is a WebSocket.")
+NOT_A_TICKER = invalid("This is a WebSocket.")
 
-_LINGER = Struct("ii")
 _BINARY = 0x82
 _SHORT, _LONG = Struct(">BBH"), Struct(">BBQ")
 
 
-async def socket(request: web.Request) -> web.StreamResponse:
+async def ticker(request: web.Request) -> web.StreamResponse:
     """One client of the ticker, from its handshake to its end."""
     pump = request.app[PUMP]
     # Pings and closes are answered here: a connection that a fault made mute does not.
@@ -38,7 +37,7 @@ async def socket(request: web.Request) -> web.StreamResponse:
         compress=False, autoping=False, autoclose=False, max_msg_size=MOST_SAID, timeout=CLOSING_S
     )
     if not ws.can_prepare(request):
-        return _response(refused(NOT_A_TICKER))
+        return response(refused(NOT_A_TICKER))
     pump.catch_up()
     exchange, query = pump.exchange, request.query
     try:
@@ -46,13 +45,14 @@ async def socket(request: web.Request) -> web.StreamResponse:
             query.get("api_key", ""), query.get("access_token", ""), exchange.clock.now_ns
         )
     except Refusal as refusal:
-        return _response(refused(refusal))
+        return response(refused(refusal))
+    pump.wake()
     why = LOST
     try:
         await ws.prepare(request)
         why = await Socket(pump, connection, ws, request).run()
     except ConnectionError:
-        return ws  # it went while its hand was shaken
+        return web.Response()  # it went while its hand was shaken
     finally:
         pump.catch_up()
         exchange.stream.disconnect(connection, exchange.clock.now_ns, why)
@@ -159,15 +159,10 @@ class Socket:
             self._transport.write(_head(len(ending.part)) + ending.part[: len(ending.part) // 2])
             self._transport.close()
         elif ending.how == "reset":
-            self._reset()
+            if self._transport is not None:
+                reset(self._transport)
         else:
             self._abort()
-
-    def _reset(self) -> None:
-        if self._transport is not None:
-            tcp = self._transport.get_extra_info("socket")
-            tcp.setsockopt(sockets.SOL_SOCKET, sockets.SO_LINGER, _LINGER.pack(1, 0))
-        self._abort()
 
     def _abort(self) -> None:
         if self._transport is not None:
@@ -191,7 +186,3 @@ def _head(length: int) -> bytes:
     if length < 1 << 16:
         return _SHORT.pack(_BINARY, 126, length)
     return _LONG.pack(_BINARY, 127, length)
-
-
-def _response(reply: Reply) -> web.Response:
-    return web.Response(status=reply.status, body=reply.body, content_type=reply.content_type)

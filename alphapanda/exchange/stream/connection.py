@@ -15,7 +15,7 @@ MOST_FRAMES = 256
 MOST_BYTES = 8 << 20
 """Of ticks that wait for a slow reader. Beyond them the oldest frame goes: an old price is worth least."""
 MOST_TEXTS = 1_000
-"""Order updates are never dropped: with so many unread, the connection ends."""
+"""Order updates and errors are never dropped: with so many unread, the connection ends."""
 FULL_HOUSE, MANY_BYTES = 64, MOST_BYTES // 4
 """So much waiting, and the exchange's clock, where it runs as fast as it can, lets the reader catch up."""
 
@@ -50,6 +50,8 @@ class Connection:
         """Its session has ended; it does not count any more."""
         self.hush = ""
         """"silent": heartbeats and pongs only; "mute": nothing at all. What would have been sent is lost."""
+        self.falls = 0
+        """How often it has fallen silent or mute."""
         self.stalled = False
         """The shell says that the peer does not read: nobody waits for it."""
         self.dropped = 0
@@ -80,7 +82,7 @@ class Connection:
 
     @property
     def choked(self) -> bool:
-        """More order updates are unread than anybody keeps."""
+        """More texts are unread than anybody keeps."""
         return (
             len(self.outbox) > MOST_TEXTS and sum(isinstance(item, str) for item in self.outbox) > MOST_TEXTS
         )
@@ -106,6 +108,7 @@ class Connection:
         """Silent or mute from now on, "" to speak again. What waits is lost."""
         self.hush = hush
         if hush:
+            self.falls += 1
             self.outbox.clear()
 
     def take(self) -> bytes | str | None:

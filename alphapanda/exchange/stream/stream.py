@@ -4,10 +4,9 @@ No socket is here: frames are put into each connection's outbox, and the shell s
 messages: Kite Connect documentation, "WebSocket streaming".
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from itertools import islice
-from typing import Any
 
 from alphapanda.exchange.calls import Refusal
 from alphapanda.exchange.clock import Clock
@@ -15,9 +14,9 @@ from alphapanda.exchange.faults import Fault, Faults
 from alphapanda.exchange.history import History
 from alphapanda.exchange.market import Market
 from alphapanda.exchange.order import Order
-from alphapanda.exchange.rest.envelope import plain
+from alphapanda.exchange.orders.rows import update_row
 from alphapanda.exchange.schedule import Schedule
-from alphapanda.exchange.sessions import Sessions
+from alphapanda.exchange.sessions import Sessions, refuse_token
 from alphapanda.exchange.stream import messages
 from alphapanda.exchange.stream.connection import Connection, Ending
 from alphapanda.exchange.stream.messages import Message, MessageError
@@ -29,12 +28,12 @@ MOST_CONNECTIONS = 3
 """Of one api_key; the handshake of the next is answered with 429."""
 MOST_TOKENS = 3_000
 """Of one connection; also the most packets in one frame."""
-WRONG_TOKEN = "Incorrect `api_key` or `access_token`."  # noqa: S105 - words, not a password
 AT_DEATH = "silent"
 """What becomes of the connections of a session that ends, where no fault says otherwise: they stay open
 without ticks. Nothing is documented, and this is what is hardest on a client.
 """
 ENDED = Ending("close", 1000, "session ended")
+STOPPED = Ending("close", 1001, "the exchange ends")
 TOO_SLOW = Ending("drop", reason="too slow")
 SHOWN = 200
 """Characters of a text that was no message, in the history."""
@@ -61,7 +60,6 @@ class Stream:
         self._open: dict[int, Connection] = {}
         self._watched: dict[int, int] = {}
         self._at_death = AT_DEATH
-        self.row_of: Callable[[Order], dict[str, Any]] = _no_row
         sessions.on_death.append(self._session_ended)
 
     def connect(self, api_key: str, access_token: str, now_ns: int) -> Connection:
@@ -101,10 +99,10 @@ class Stream:
                 text=text[:SHOWN],
                 error=str(wrong),
             )
-            connection.say(messages.error(str(wrong)))
+            self._say(connection, messages.error(str(wrong)), now_ns)
             return
         known = [token for token in message.tokens if self._market.listing.by_token(token) is not None]
-        taken = self._obey(connection, message, known)
+        taken = self._obey(connection, message, known, now_ns)
         self._history.add(
             "ws_message",
             now_ns,
@@ -148,7 +146,7 @@ class Stream:
         def send(text: str, then_ns: int) -> None:
             self._deliver(text, order_id, status, then_ns)
 
-        text = messages.text("order", plain(self.row_of(order)))
+        text = messages.text("order", update_row(order))
         for fault in self._faults.update(order, text, now_ns, send):
             self.strike(fault, now_ns)
 
@@ -158,6 +156,11 @@ class Stream:
             if fault.connection in (0, connection.number):
                 self._strike(connection, (fault,), now_ns)
 
+    def stop(self, now_ns: int) -> None:
+        """The exchange ends."""
+        for connection in self.connections():
+            self._end(connection, STOPPED, now_ns)
+
     def kill(self, now_ns: int, sockets: str) -> None:
         """A fault ends the session; its connections are closed ("close") or left "silent" or "mute"."""
         self._at_death = sockets
@@ -165,14 +168,14 @@ class Stream:
         self._at_death = AT_DEATH
 
     def _admit(self, number: int, api_key: str, access_token: str, now_ns: int) -> Sequence[Fault]:
-        if not self._sessions.valid(api_key, access_token, now_ns):
-            raise Refusal(403, "TokenException", WRONG_TOKEN)
+        if not self._sessions.valid(api_key, access_token):
+            refuse_token()
         counted = (other for other in self._open.values() if other.api_key == api_key and not other.orphaned)
         if sum(1 for _ in counted) >= MOST_CONNECTIONS:
             raise Refusal(429, "NetworkException", "Too many requests")
         return self._faults.connecting(number, now_ns)
 
-    def _obey(self, connection: Connection, message: Message, known: Sequence[int]) -> list[int]:
+    def _obey(self, connection: Connection, message: Message, known: Sequence[int], now_ns: int) -> list[int]:
         """The listed tokens that the message is obeyed for; a mode or an end mean only those subscribed."""
         sizes = connection.sizes
         if message.action == messages.UNSUBSCRIBE:
@@ -185,15 +188,16 @@ class Stream:
             wanted = {token: messages.packet_size(token, message.mode) for token in known if token in sizes}
             sizes.update(wanted)
             return list(wanted)
-        new = [token for token in known if token not in sizes]
+        new = [token for token in dict.fromkeys(message.tokens) if token not in sizes]  # unlisted ones count
         over = set(new[max(0, MOST_TOKENS - len(sizes)) :])
-        if over:
-            connection.say(messages.error(f"Maximum {MOST_TOKENS} tokens are allowed per connection."))
         taken = [token for token in known if token not in over]
         for token in taken:
             if token not in sizes:
                 self._watched[token] = self._watched.get(token, 0) + 1
             sizes[token] = messages.packet_size(token, messages.DEFAULT_MODE)
+        if over:
+            words = f"Maximum {MOST_TOKENS} tokens are allowed per connection."
+            self._say(connection, messages.error(words), now_ns)
         return taken
 
     def _unwatch(self, token: int) -> None:
@@ -234,7 +238,7 @@ class Stream:
             items = ()  # this very frame is the one that breaks off
         for item in items:
             if isinstance(item, str):
-                connection.say(item)
+                self._say(connection, item, now_ns)
             else:
                 connection.show(item)
         self._strike(connection, struck, now_ns, part=made)
@@ -249,9 +253,12 @@ class Stream:
             connections=[connection.number for connection in reached],
         )
         for connection in reached:
-            connection.say(text)
-            if connection.choked:
-                self._end(connection, TOO_SLOW, now_ns)
+            self._say(connection, text, now_ns)
+
+    def _say(self, connection: Connection, text: str, now_ns: int) -> None:
+        connection.say(text)
+        if connection.choked:
+            self._end(connection, TOO_SLOW, now_ns)
 
     def _strike(
         self, connection: Connection, faults: Iterable[Fault], now_ns: int, part: bytes | None = None
@@ -269,7 +276,7 @@ class Stream:
                 connection.fall("mute" if fault.do == "ws_mute" else "silent")
                 if fault.seconds:
                     rises = now_ns + int(fault.seconds * SECOND_NS)
-                    self._schedule.at(rises, partial(_rise, connection))
+                    self._schedule.at(rises, partial(_rise, connection, connection.falls))
 
     def _snapshot(self, connection: Connection, now_ns: int) -> bytes:
         packets = self._packets(connection.sizes, now_ns)
@@ -277,7 +284,7 @@ class Stream:
 
     def _session_ended(self, now_ns: int) -> None:
         for connection in self.connections():
-            if self._sessions.valid(connection.api_key, connection.access_token, now_ns):
+            if self._sessions.valid(connection.api_key, connection.access_token):
                 continue
             connection.orphaned = True
             self._history.add("ws_orphaned", now_ns, connection=connection.number, sockets=self._at_death)
@@ -302,11 +309,7 @@ class Stream:
         self._history.add("ws_close", now_ns, connection=connection.number, why=why, **dropped)
 
 
-def _rise(connection: Connection, _now_ns: int) -> None:
-    if not connection.orphaned:
+def _rise(connection: Connection, fall: int, _now_ns: int) -> None:
+    """It speaks again, unless another fault has silenced it since."""
+    if connection.falls == fall and not connection.orphaned:
         connection.fall("")
-
-
-def _no_row(order: Order) -> dict[str, Any]:
-    """Until the composition says how an order update reads."""
-    return {"order_id": order.order_id, "status": str(order.status)}

@@ -60,7 +60,13 @@ def test_a_request_without_names_is_for_all_of_it_and_ends_with_the_day():
 
 @pytest.mark.parametrize(
     ("isins", "quantities"),
-    [(["INE000000000"], ["1"]), ([ITC.isin], ["41"]), ([ITC.isin], ["x"]), ([ITC.isin], [])],
+    [
+        (["INE000000000"], ["1"]),
+        ([ITC.isin], ["41"]),
+        ([ITC.isin], ["9" * 400]),
+        ([ITC.isin], ["x"]),
+        ([ITC.isin], []),
+    ],
 )
 def test_what_is_not_held_cannot_be_authorised(isins, quantities):
     with pytest.raises(Refusal) as refused:

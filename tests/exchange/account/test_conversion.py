@@ -3,12 +3,14 @@
 from contextlib import suppress
 
 import pytest
-from account_days import BUY, DAY_NS, INFY, ITC, MARKET, NOW, SELL, account, left, net, trade
+from account_days import BUY, CARRIED, DAY_NS, INFY, ITC, MARKET, NOW, SELL, account, left, net, order, trade
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alphapanda.events import Money
 from alphapanda.exchange.calls import Refusal
+
+CONTRACT = MARKET.listing.by_key(CARRIED)
 
 
 def asked(quantity, **changes):
@@ -67,6 +69,7 @@ def test_what_cannot_be_paid_is_not_converted():
         ({"quantity": "11"}, "only 10 is open"),
         ({"quantity": "0"}, "quantity"),
         ({"quantity": "x"}, "quantity"),
+        ({"quantity": "9" * 5000}, "quantity"),
         ({"quantity": ""}, "quantity"),
         ({"tradingsymbol": "NOSUCH"}, "tradingsymbol"),
         ({"tradingsymbol": "ITC"}, "no open MIS position"),
@@ -94,6 +97,28 @@ def test_nothing_becomes_intraday_after_the_square_off():
     with pytest.raises(Refusal, match="square-off"):
         one.convert(asked(5, old_product="CNC", new_product="MIS"), late)
     assert one.convert(asked(5, old_product="CNC", new_product="MIS"), late - 1) is True
+
+
+def test_contracts_are_converted_in_whole_lots():
+    """Less than a lot nobody could close again."""
+    one = account(10_000_000)
+    one.on_trade(trade(CONTRACT, BUY, 2 * CONTRACT.lot, "24000", "NRML"))
+    words = {"exchange": "NFO", "tradingsymbol": CONTRACT.instrument.tradingsymbol}
+    words |= {"old_product": "NRML", "new_product": "MIS"}
+    with pytest.raises(Refusal, match="multiple of the lot size"):
+        one.convert(asked(CONTRACT.lot - 1) | words, NOW)
+    assert one.convert(asked(CONTRACT.lot) | words, NOW) is True
+
+
+def test_shares_that_an_open_order_sells_are_not_converted_away():
+    """Else the order would sell for delivery what is not there."""
+    one = account(100_000)
+    one.on_trade(trade(INFY, BUY, 10, "1300", "CNC"))
+    resting = order(INFY, SELL, 6, "1400")
+    one.open_orders = lambda: [resting]
+    with pytest.raises(Refusal, match="Open orders sell 1 of"):
+        one.convert(asked(5, old_product="CNC", new_product="MIS"), NOW)
+    assert one.convert(asked(4, old_product="CNC", new_product="MIS"), NOW) is True
 
 
 @settings(max_examples=50, deadline=None)

@@ -71,7 +71,7 @@ def test_charges_are_unrounded_and_add_up():
     ("body", "words"),
     [
         ({}, "array"),
-        (None, "array"),
+        (None, "a JSON list of orders"),
         ([{"exchange": "NSE"}], "tradingsymbol"),
         ([asked(quantity=0)], "quantity"),
         ([asked(quantity="many")], "quantity"),

@@ -20,7 +20,7 @@ def test_positions_are_told_apart_by_exchange_symbol_and_product():
     one.on_trade(trade(INFY, BUY, 1, "1300", "CNC"))
     rows = [(row["tradingsymbol"], row["product"], row["quantity"]) for row in one.positions(NOW)["net"]]
     assert rows == [("INFY", "MIS", 6), ("ITC", "CNC", 3), ("INFY", "CNC", 1)]
-    assert [(listed.key, product, units) for listed, product, units in one.open_positions(NOW)] == [
+    assert [(listed.key, product, units) for listed, product, units in one.open_positions()] == [
         ("NSE:INFY", "MIS", 6),
         ("NSE:ITC", "CNC", 3),
         ("NSE:INFY", "CNC", 1),

@@ -46,7 +46,7 @@ def with_orders(one, *orders):
     ],
 )
 def test_the_declared_margin_of_each_product(listed, product, side, quantity, price, claim):
-    required = account().required(listed, product, side, quantity, Money(price))
+    required = account().ledger.claims.of(listed, product, side.sign * quantity, Money(price))
     assert required == claim
     assert required < OUT_OF_REACH
 

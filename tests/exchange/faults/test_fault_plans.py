@@ -5,10 +5,10 @@ import json
 import pytest
 
 from alphapanda.exchange.calls import Effects, Reply
-from alphapanda.exchange.faults import CLEAN
 from alphapanda.exchange.faults.fault import Fault
 from alphapanda.exchange.faults.kinds import KINDS, TIMED_OUT
 from alphapanda.exchange.faults.plan import plan_of
+from alphapanda.exchange.faults.wire import CLEAN
 
 TRUE = Reply(
     body=b'{"status":"success","data":[{"last_price":1.5,"n":1},{"n":2},{"n":3},{"last_price":-2e3}]}'
@@ -110,6 +110,15 @@ def test_a_partial_book_has_its_first_rows():
     }
     refusal = Reply(status=403, body=b"{}")
     assert plan("partial_book", "orders").spoil(refusal) is refusal
+
+
+@pytest.mark.parametrize("other", ["truncated", "empty", "not_json"])
+def test_a_book_that_another_fault_has_broken_stays_as_it_is(other):
+    broken, both = (
+        plan_of("orders", [Fault(do=do, **KINDS[do].presets) for do in kinds])
+        for kinds in ((other,), (other, "partial_book"))
+    )
+    assert both.spoil(TRUE) == broken.spoil(TRUE)
 
 
 @pytest.mark.parametrize(

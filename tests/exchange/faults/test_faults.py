@@ -5,8 +5,9 @@ import pytest
 
 from alphapanda.exchange.calls import Call, Refusal
 from alphapanda.exchange.clock import Clock
-from alphapanda.exchange.faults import CLEAN, Faults, Hands, Script, read_script
+from alphapanda.exchange.faults import Faults, Hands, Script, read_script
 from alphapanda.exchange.faults.kinds import KINDS
+from alphapanda.exchange.faults.wire import CLEAN
 from alphapanda.exchange.history import History
 from alphapanda.exchange.market.quote import Quote
 from alphapanda.exchange.schedule import Schedule

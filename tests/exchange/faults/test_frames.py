@@ -47,3 +47,11 @@ def test_each_sort_is_what_its_name_says():
 @pytest.mark.parametrize("short", [b"", b"\x00", b"\x00\x00", frame([b"\x00" * 8])])
 def test_the_shortest_messages_can_be_spoilt_too(sort, short):
     assert isinstance(malform(short, sort), bytes | str)
+
+
+@pytest.mark.parametrize("sort", MALFORMED)
+@pytest.mark.parametrize("packets", [352, 353, 3_000])
+def test_long_messages_can_be_spoilt_too_though_a_length_has_16_bits(sort, packets):
+    good = frame(PACKETS[:1] * packets)
+    spoilt = malform(good, sort)
+    assert isinstance(spoilt, str) or split(spoilt) != PACKETS[:1] * packets

@@ -84,6 +84,11 @@ def test_a_price_below_zero_is_in_twos_complement_on_the_wire():
     assert word(packet, 64) == 5
 
 
+def test_a_price_that_needs_all_the_bits_of_the_wire_can_be_below_zero_too():
+    packet = spoil("negative", quote(last=4_000_000_000)).packet()
+    assert word(packet, 4, signed=True) == -LARGEST
+
+
 def test_an_index_can_be_below_zero_too():
     packet = spoil("negative", quote(token=INDEX, bids=[], asks=[])).packet()
     assert len(packet) == 32

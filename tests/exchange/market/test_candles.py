@@ -108,6 +108,13 @@ def test_a_contract_has_no_candles_before_it_was_listed_unless_they_are_continuo
     assert continuous[-len(own) :] == own
 
 
+def test_whatever_is_listed_has_candles_of_today():
+    market = seen_market()
+    now_ns = market.starts_ns + MINUTE_NS
+    for listed in (*LISTED, market.listing.by_key("MCX:GOLD26OCTFUT")):
+        assert market.candles(listed.token, "minute", market.starts_ns, now_ns, now_ns=now_ns), listed.key
+
+
 def test_candles_before_the_session_close_at_yesterdays_close():
     market = seen_market()
     rows = market.candles(

@@ -57,6 +57,12 @@ def test_a_day_begins_at_six_for_its_figures():
     assert HOURS.latest_day(infy, after) == HOURS.latest_day(infy, before) + 1
 
 
+def test_the_brokers_square_off_still_finds_the_book():
+    shares = LISTING.by_token(INFY)
+    assert HOURS.square_off_ns(shares, at("2026-08-10 10:00")) == at("2026-08-10 15:14:50")
+    assert HOURS.square_off_ns(shares, at("2026-12-08 10:00")) == at("2026-12-08 15:20")
+
+
 def test_shares_without_derivatives_trade_on_through_the_closing_auctions():
     now = at("2026-08-10 10:00")
     assert HOURS.closes_ns(LISTING.by_token(INFY), now) == at("2026-08-10 15:15")

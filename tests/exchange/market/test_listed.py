@@ -19,6 +19,13 @@ def test_known_names_have_their_real_tokens():
     assert tokens == {"NSE:INFY": 408065, "BSE:SBIN": 128028676, "NSE:NIFTY 50": 256265, "BSE:SENSEX": 265}
 
 
+def test_the_list_gives_an_index_no_tick_and_no_lot():
+    assert LISTING.by_key("NSE:NIFTY 50").row == (
+        "256265,1001,NIFTY 50,NIFTY 50,0.0,,0.0,0.0,0,EQ,INDICES,NSE"
+    )
+    assert LISTING.by_key("NSE:INFY").row == "408065,1594,INFY,INFOSYS,0.0,,0.0,0.1,1,EQ,NSE,NSE"
+
+
 def test_a_token_is_the_exchange_token_and_its_segment():
     for listed in LISTING.all():
         segment = "indices" if listed.segment == "INDICES" else listed.instrument.exchange.lower()
@@ -62,7 +69,7 @@ def test_contracts_have_the_lots_ticks_and_multipliers_of_2026():
     assert found == {
         "NFO:NIFTY26APRFUT": (65, Money("0.10"), 1),
         "NFO:BANKNIFTY26APRFUT": (30, Money("0.20"), 1),
-        "BFO:SENSEX26APRFUT": (20, Money("0.20"), 1),
+        "BFO:SENSEX26APRFUT": (20, Money("0.05"), 1),
         "MCX:GOLD26JUNFUT": (1, Money(1), 100),
     }
 

@@ -10,6 +10,7 @@ from market_rules import INFY, check, snapshot
 from alphapanda.errors import DataError
 from alphapanda.events import Money
 from alphapanda.exchange.market import Market, open_market
+from alphapanda.exchange.market.given import segment_token
 from alphapanda.exchange.options import Options
 from alphapanda.times import DAY_NS, IST, MINUTE_NS, SECOND_NS, to_ist, to_ns
 
@@ -142,9 +143,58 @@ def test_contracts_of_a_file_are_known_by_their_symbols(tmp_path):
     )
 
 
+def test_contracts_of_one_index_keep_their_own_last_days(tmp_path):
+    symbols = "NIFTY26D0824000CE", "NIFTY26D1524000CE", "NIFTY26NOVFUT", "NIFTY26DECFUT"
+    rows = [
+        f"2026-12-08 {clock}:00,{symbol},NFO,100.05" for clock in ("15:29", "15:35") for symbol in symbols
+    ]
+    market = market_of(tmp_path, "timestamp,symbol,exchange,ltp\n" + "\n".join(rows))
+    assert [
+        (each.instrument.tradingsymbol, f"{each.instrument.expiry}") for each in market.listing.all()
+    ] == [
+        ("NIFTY26D0824000CE", "2026-12-08"),
+        ("NIFTY26D1524000CE", "2026-12-15"),
+        ("NIFTY26DECFUT", "2026-12-29"),
+    ]
+    assert market.notes == ["NFO:NIFTY26NOVFUT: not listed, for none of its rows lies in a trading session"]
+    after = at("2026-12-08 15:40")
+    last = [
+        f"{to_ist(market.quote(each.token, after).time_s * SECOND_NS):%H:%M}" for each in market.listing.all()
+    ]
+    assert last == ["15:29", "15:35", "15:35"]
+
+
+def test_names_whose_invented_tokens_are_equal_get_two(tmp_path):
+    text = "timestamp,symbol,ltp\n2021-04-06 10:00:00,SYM2430,100\n2021-04-06 10:00:00,SYM3392,200\n"
+    first, second = market_of(tmp_path, text).listing.all()
+    assert (first.key, second.key) == ("NSE:SYM2430", "NSE:SYM3392")
+    assert segment_token(first.key, "nse") == segment_token(second.key, "nse") == first.token
+    assert second.token != first.token
+    assert second.token & 0xFF == 1
+
+
+def test_rows_that_cannot_be_read_are_left_out_when_asked(tmp_path):
+    path = tmp_path / "prices.csv"
+    path.write_text(TICKS + "2021-04-07 11:00:01,INFY,0,80\n", encoding="utf-8")
+    with pytest.raises(DataError, match="--skip-bad-rows"):
+        open_market(Options(data=(path,)))
+    market = open_market(Options(data=(path,), skip_bad_rows=True))
+    assert market.notes == [f"{path}: 1 of 10 rows bad and skipped"]
+
+
+def test_a_volume_beyond_the_wire_stops_at_its_limit(tmp_path):
+    rows = [f"2022-03-07 09:{minute}:00,INFY,10,10,10,10,{10**30}" for minute in (15, 16)]
+    market = market_of(tmp_path, "timestamp,symbol,open,high,low,close,volume\n" + "\n".join(rows))
+    quote = market.quote(INFY, at("2022-03-07 09:17"))
+    assert quote.volume == 4_000_000_000
+    assert len(quote.packet()) == 184
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [
+        ("timestamp,symbol,ltp\n2021-04-06 10:00:00,INFY,50000000\n", "does not fit Kite's packets"),
+        ("timestamp,symbol,ltp\n2027-04-06 10:00:00,INFY,1400\n", "known until 2026-12-31"),
         ("timestamp,symbol,ltp\n2021-04-06 03:00:00,INFY,1400\n", "no row lies in a trading session"),
         ("timestamp,symbol,ltp\n2021-04-06 10:00:00,INFY,cheap\n", "line 2"),
         ("timestamp,symbol,exchange,ltp\n2021-04-06 10:00:00,GOOG,NYSE,140\n", "NYSE is not an exchange"),

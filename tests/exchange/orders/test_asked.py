@@ -9,12 +9,12 @@ UNPROTECTED = (
 LIMIT = {"price": 100}
 LEGS = {"variety": "iceberg", "price": 100}
 REFUSED = {
-    "no exchange": ({"exchange": None, **LIMIT}, "Missing or empty field `exchange`."),
-    "no symbol": ({"tradingsymbol": "", **LIMIT}, "Missing or empty field `tradingsymbol`."),
-    "no side": ({"transaction_type": None, **LIMIT}, "Missing or empty field `transaction_type`."),
-    "no quantity": ({"quantity": None, **LIMIT}, "Missing or empty field `quantity`."),
-    "no product": ({"product": None, **LIMIT}, "Missing or empty field `product`."),
-    "no order type": ({"order_type": None}, "Missing or empty field `order_type`."),
+    "no exchange": ({"exchange": None, **LIMIT}, "Missing or empty field `exchange`"),
+    "no symbol": ({"tradingsymbol": "", **LIMIT}, "Missing or empty field `tradingsymbol`"),
+    "no side": ({"transaction_type": None, **LIMIT}, "Missing or empty field `transaction_type`"),
+    "no quantity": ({"quantity": None, **LIMIT}, "Missing or empty field `quantity`"),
+    "no product": ({"product": None, **LIMIT}, "Missing or empty field `product`"),
+    "no order type": ({"order_type": None}, "Missing or empty field `order_type`"),
     "exchange": ({"exchange": "NYSE", **LIMIT}, "Invalid `exchange`: NYSE."),
     "symbol": (
         {"tradingsymbol": "NOSUCH", **LIMIT},
@@ -42,6 +42,10 @@ REFUSED = {
     "no number": (
         {"price": "nan"},
         "Invalid request (failed to decode price, got: nan (expected decimal))",
+    ),
+    "digits of another script": (
+        {"quantity": "١٢", **LIMIT},
+        "Invalid request (failed to decode quantity, got: ١٢ (expected integer))",
     ),
     "no price": ({"order_type": "LIMIT"}, "Price is required for LIMIT orders."),
     "negative price": ({"price": -1}, "Price is required for LIMIT orders."),

@@ -242,6 +242,35 @@ def test_a_change_that_is_made_clears_the_words_of_one_that_was_not():
     assert (row["status_message"], row["status_message_raw"], row["price"]) == (None, None, 98.95)
 
 
+def test_an_order_that_ends_has_no_words_of_a_change_that_was_refused():
+    floor = Floor()
+    traded, cancelled = (floor.place(SHARE, quantity=5, price=99) for _ in range(2))
+    for order_id in (traded, cancelled):
+        floor.modify(order_id, price=98.99)
+        assert floor.row(order_id)["status_message"]
+    floor.cancel(cancelled)
+    floor.show(asks=((5, 99),))
+    rows = [floor.row(order_id) for order_id in (traded, cancelled)]
+    assert [row["status"] for row in rows] == ["COMPLETE", "CANCELLED"]
+    assert [(row["status_message"], row["status_message_raw"]) for row in rows] == [(None, None)] * 2
+
+
+@pytest.mark.parametrize(("side", "lack"), [("SELL", "holdings"), ("BUY", "funds")])
+def test_a_change_and_an_order_on_their_way_together_do_not_get_the_same_money_or_shares(side, lack):
+    """RMS let both pass: the change when nothing else was there, the order before it had arrived."""
+    floor = Floor(cash=1_000)
+    floor.account.ledger.stock.take(SHARE).settled = 10
+    price = 110 if side == "SELL" else 99
+    order_id = floor.place(SHARE, side, price=price)
+    floor.modify(order_id, quantity=10, wait=0)
+    while floor.row(order_id)["status"] != "MODIFY PENDING":
+        floor.until(floor.schedule.next_ns)
+    other = floor.place(SHARE, side, quantity=9, price=price)
+    rows = [floor.row(each) for each in (order_id, other)]
+    assert [(row["status"], row["quantity"]) for row in rows] == [("OPEN", 1), ("OPEN", 9)]
+    assert rows[0]["status_message"].startswith(f"Insufficient {lack}")
+
+
 def test_a_stop_that_has_triggered_is_a_limit_until_it_becomes_a_stop_again():
     floor = Floor()
     order_id = floor.place(SHARE, order_type="SL", trigger_price=101, price=102)

@@ -166,10 +166,9 @@ def test_the_account_hears_of_each_trade():
     floor = Floor()
     floor.show(asks=((3, 100), (3, 100.05)))
     floor.place(SHARE, quantity=6, price=100.05, product="MIS")
-    assert [
-        (each.key, product, quantity)
-        for each, product, quantity in floor.account.open_positions(floor.now_ns)
-    ] == [(SHARE.key, "MIS", 6)]
+    assert [(each.key, product, quantity) for each, product, quantity in floor.account.open_positions()] == [
+        (SHARE.key, "MIS", 6)
+    ]
     assert (
         Money("100.025")
         == sum(Money(str(trade["average_price"])) * trade["quantity"] for trade in floor.trades()) / 6

@@ -45,11 +45,6 @@ def test_what_stands_at_the_exchange_can_trade_and_what_is_settled_can_be_change
     assert {status for status, event in LIFE if event is Event.CANCEL} == SETTLED
 
 
-def test_a_word_that_kite_does_not_have_leads_nowhere():
-    with pytest.raises(ImpossibleStep):
-        after("ON THE MOON", Event.OPEN)
-
-
 def test_delays_come_from_the_seed_and_stay_within_their_bounds():
     delays, again, others = Delays(3), Delays(3), Delays(4)
     drawn = [delays.next_ns() for _ in range(500)]

@@ -9,13 +9,13 @@ FAR = {"product": "MIS", "quantity": 1}
 REJECTED = {
     "between ticks": (
         (SHARE, {"price": "99.98"}),
-        "Tick size for this script is 0.05. Kindly enter price in the multiple of tick size for this script.",
+        "Tick size for this script is 0.05. Kindly enter price in the multiple of tick size for this script",
     ),
     "trigger between ticks": (
         (SHARE, {"order_type": "SL", "price": 102, "trigger_price": 101.01}),
         (
             "Tick size for this script is 0.05. "
-            "Kindly enter trigger price in the multiple of tick size for this script."
+            "Kindly enter trigger price in the multiple of tick size for this script"
         ),
     ),
     "too low": (
@@ -35,10 +35,6 @@ REJECTED = {
     "broken lot": (
         (FUTURE, {"quantity": 66, "price": 100}),
         "Quantity 66 is not a multiple of the lot size of 65.",
-    ),
-    "over the freeze": (
-        (FUTURE, {"quantity": 1820, "price": 100}),
-        "Quantity 1820 exceeds the freeze quantity of 1800. Slice the order.",
     ),
     "too many shares": (
         (SHARE, {"quantity": 100_001, "price": 99}),
@@ -70,6 +66,22 @@ def test_what_rms_and_the_exchange_refuse_leaves_a_rejected_row_with_these_words
     assert (row["filled_quantity"], row["pending_quantity"], row["cancelled_quantity"]) == (0, 0, 0)
     assert floor.told(order_id) == ["REJECTED"]
     assert floor.trades() == []
+
+
+def test_more_than_the_exchange_takes_at_once_is_refused_with_the_figure_and_leaves_no_row():
+    floor = Floor()
+    said = "Quantity 1820 exceeds the freeze quantity of 1800. Slice the order."
+    assert refusal(floor.place, FUTURE, quantity=1820, price=100) == (400, "InputException", said)
+    assert floor.desk.book(floor.now_ns) == []
+
+
+def test_an_order_that_grows_over_the_freeze_quantity_stays_as_it_was():
+    floor = Floor()
+    order_id = floor.place(FUTURE, quantity=65, price=100)
+    floor.modify(order_id, quantity=1820)
+    row = floor.row(order_id)
+    assert (row["quantity"], row["status"]) == (65, "OPEN")
+    assert "freeze quantity of 1800" in row["status_message"]
 
 
 def test_rms_says_no_before_the_exchange_is_asked():

@@ -191,7 +191,7 @@ class Orders(RuleBasedStateMachine):
             )
         held = {
             (listed.instrument.tradingsymbol, product): quantity
-            for listed, product, quantity in self.floor.account.open_positions(self.floor.now_ns)
+            for listed, product, quantity in self.floor.account.open_positions()
         }
         assert {key: q for key, q in signed.items() if q} == {key: q for key, q in held.items() if q}
 

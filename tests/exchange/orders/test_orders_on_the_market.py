@@ -99,8 +99,7 @@ def test_positions_are_the_sum_of_the_trades():
         sign = 1 if line["transaction_type"] == "BUY" else -1
         signed[line["tradingsymbol"]] += sign * line["quantity"]
     held = {
-        listed.instrument.tradingsymbol: quantity
-        for listed, _, quantity in exchange.account.open_positions(exchange.clock.now_ns)
+        listed.instrument.tradingsymbol: quantity for listed, _, quantity in exchange.account.open_positions()
     }
     assert held == {symbol: quantity for symbol, quantity in signed.items() if quantity}
     assert len(lines) >= 15

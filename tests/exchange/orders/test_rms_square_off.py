@@ -4,9 +4,7 @@ from alphapanda.exchange.calls import Effects
 
 
 def open_(floor):
-    return {
-        (listed.key, product): q for listed, product, q in floor.account.open_positions(floor.now_ns) if q
-    }
+    return {(listed.key, product): q for listed, product, q in floor.account.open_positions() if q}
 
 
 def test_at_its_hour_the_broker_cancels_and_closes_what_is_within_the_day():

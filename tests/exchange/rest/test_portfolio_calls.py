@@ -4,11 +4,14 @@ import json
 from urllib.parse import urlsplit
 
 import pytest
+from msgspec.structs import replace
 
 from alphapanda.exchange.exchange import Exchange
 from alphapanda.exchange.faults import Script
 from alphapanda.exchange.options import API_KEY, Options
 from alphapanda.exchange.rest.gateway import Gateway
+from alphapanda.exchange.rest.portfolio import convert
+from alphapanda.times import DAY_NS, SECOND_NS
 
 TOKEN = "abcdefghijklmnop"
 AUTHORIZATION = {"authorization": f"token {API_KEY}:{TOKEN}", "x-kite-version": "3"}
@@ -92,6 +95,28 @@ def test_funds_are_told_together_or_by_segment(gateway):
         assert ask(gateway, "GET", f"/user/margins/{segment}") == (200, both[segment])
     status, message = ask(gateway, "GET", "/user/margins/currency")
     assert (status, "segment" in message) == (400, True)
+
+
+def test_what_was_carried_and_is_made_intraday_is_squared_off_though_nobody_has_ordered_it_today():
+    exchange = Exchange(Options(access_token=TOKEN), Script(()), wall=lambda: 0)
+    gateway = Gateway(exchange)
+    future = next(each for each in exchange.market.listing.all() if each.segment == "NFO-FUT")
+    words = {
+        "exchange": "NFO",
+        "tradingsymbol": future.instrument.tradingsymbol,
+        "transaction_type": "BUY",
+        "quantity": str(future.lot),
+    }
+    bought = words | {"product": "NRML", "order_type": "MARKET", "market_protection": "-1"}
+    exchange.desk.place("regular", bought, exchange.clock.now_ns)
+    exchange.advance(exchange.clock.now_ns + DAY_NS)
+    asked = {"position_type": "overnight", "old_product": "NRML", "new_product": "MIS"}
+    call = gateway.receive("PUT", "/portfolio/positions", form=list((words | asked).items()))
+    assert convert(exchange, replace(call, now_ns=exchange.clock.now_ns)) is True
+    assert [product for _, product, _ in exchange.account.open_positions()] == ["MIS"]
+    at_ns = exchange.market.hours.square_off_ns(future, exchange.clock.now_ns)
+    exchange.advance(at_ns + 60 * SECOND_NS)
+    assert exchange.account.open_positions() == []
 
 
 def test_a_days_trades_come_back_as_positions_and_funds(exchange, gateway):

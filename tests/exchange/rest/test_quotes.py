@@ -12,9 +12,9 @@ from market_rules import INFY
 from alphapanda.exchange.calls import Call, Effects, Refusal
 from alphapanda.exchange.exchange import Exchange
 from alphapanda.exchange.faults import Script
+from alphapanda.exchange.notation import plain
 from alphapanda.exchange.options import Options
 from alphapanda.exchange.rest import quotes
-from alphapanda.exchange.rest.envelope import plain
 from alphapanda.times import SECOND_NS
 
 MOCKS = Path(__file__).resolve().parents[3].parent / "shared" / "data" / "kite-mocks"
@@ -97,7 +97,7 @@ def test_the_list_is_read_by_the_official_client(exchange):
     for row in rows:
         listed = exchange.market.listing.by_key(f"{row['exchange']}:{row['tradingsymbol']}")
         assert row["strike"] == float(listed.strike)
-        assert row["tick_size"] == float(listed.instrument.tick_size)
+        assert row["tick_size"] == (float(listed.instrument.tick_size) if listed.tradable else 0)
 
 
 def test_the_list_has_kites_header_and_number_of_cells(exchange):
@@ -111,6 +111,14 @@ def test_the_list_has_kites_header_and_number_of_cells(exchange):
     cells, kites_cells = lines[10].split(","), kites[10].split(",")
     assert [cell == "" for cell in cells] == [cell == "" for cell in kites_cells]
     assert ["." in cell for cell in cells[4:9]] == ["." in cell for cell in kites_cells[4:9]]
+
+
+def test_a_number_too_long_for_a_token_is_only_unknown(exchange):
+    endless = "9" * 5000
+    assert quotes.ltp(exchange, ask(exchange, endless)) == {}
+    fields = {"token": endless, "interval": "day", "from_": "2026-04-15", "to": "2026-04-15"}
+    with pytest.raises(Refusal, match="invalid token"):
+        quotes.historical(exchange, ask(exchange, **fields))
 
 
 def test_unknown_names_are_left_out_and_a_token_is_a_name_too(exchange):
@@ -157,7 +165,7 @@ def test_open_interest_comes_when_asked_for(exchange):
     token = exchange.market.listing.by_key("NFO:NIFTY26APRFUT").token
     asked = {"token": str(token), "interval": "day", "from_": "2026-04-09", "to": "2026-04-15"}
     rows = [quotes.historical(exchange, ask(exchange, **asked, oi=oi))["candles"] for oi in ("0", "1")]
-    assert [len(row) for row in rows[0]] == [6] * len(rows[0])
+    assert {len(row) for row in rows[0]} == {6}
     assert all(row[6] > 0 for row in rows[1])
     assert [row[:6] for row in rows[1]] == rows[0]
 

@@ -83,7 +83,8 @@ def test_a_route_has_a_name_that_faults_know_and_a_limit_that_exists():
     unknown = {route.kind for route in ROUTES if not route.kind.startswith("mf")} - CALLS
     assert not unknown
     assert {route.kind for route in ROUTES} >= CALLS
-    assert {route.bucket for route in ROUTES} <= set(PER_SECOND)
+    assert {route.bucket for route in ROUTES} == {"", *PER_SECOND}
+    assert [route.kind for route in ROUTES if not route.bucket] == ["login"]
 
 
 def test_only_the_login_and_its_tokens_need_no_token():

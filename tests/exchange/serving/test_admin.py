@@ -96,6 +96,8 @@ def test_the_owners_order_may_be_a_form_and_is_refused_in_kites_words(server):
     )
     assert (status, said["error_type"]) == (400, "InputException")
     assert "market protection" in said["error"]
+    refused = server.history("order_refused")[-1]
+    assert (refused["by"], refused["message"]) == ("owner", said["error"])
 
 
 def test_faults_are_added_as_toml_or_json_and_counted(server):
@@ -112,6 +114,14 @@ def test_faults_are_added_as_toml_or_json_and_counted(server):
     assert server.history("fault")[-1]["do"] == "down"
     assert posted(server, "faults", '{"clear": true}')[1]["cleared"] == 2
     assert server.admin("faults")["faults"] == []
+    came = server.history("faults")
+    assert [(line["added"], line["cleared"]) for line in came[-3:]] == [([1], 0), ([2], 0), ([], 2)]
+
+
+def state(server):
+    """The clock, the faults, and how much has been done; that an order was refused is done to nothing."""
+    done = [line for line in server.history() if line["kind"] != "order_refused"]
+    return server.admin("clock"), server.admin("faults"), len(done)
 
 
 @pytest.mark.parametrize(
@@ -129,6 +139,9 @@ def test_faults_are_added_as_toml_or_json_and_counted(server):
         ("clock", '{"step": 1e9}'),
         ("clock", '{"speed": 0}'),
         ("clock", '{"speed": "fast"}'),
+        ("clock", '{"speed": 1e300}'),
+        ("clock", '{"speed": 1e-320}'),
+        pytest.param("clock", f'{{"speed": 1{"0" * 400}}}', id="clock-speed-of-400-digits"),
         ("clock", '{"speed": true}'),
         ("clock", '{"to": "09:00:00"}'),
         ("clock", '{"to": "noon"}'),
@@ -147,15 +160,15 @@ def test_faults_are_added_as_toml_or_json_and_counted(server):
     ],
 )
 def test_a_mistake_is_a_400_with_one_line_and_changes_nothing(server, path, body):
-    before = server.admin("clock"), len(server.history()), server.admin("faults")
+    before = state(server)
     status, said = posted(server, path, body)
     assert status == 400
     assert said["error"]
     assert "\n" not in said["error"]
-    assert before == (server.admin("clock"), len(server.history()), server.admin("faults"))
+    assert before == state(server)
 
 
-@pytest.mark.parametrize("query", ["after=x", "after=-1", "after="])
+@pytest.mark.parametrize("query", ["after=x", "after=-1", "after=", "after=" + "9" * 5000])
 def test_a_line_number_is_a_number(server, query):
     with pytest.raises(urllib.error.HTTPError) as caught:
         server.get(f"/admin/history?{query}")

@@ -42,12 +42,15 @@ def test_it_listens_on_this_machine_only(standing):
         assert probe.connect_ex(("127.0.0.2", standing.port)) != 0
 
 
-def test_a_body_may_have_64_kib_and_not_more(connection):
+def test_a_body_may_have_64_kib_and_not_more_and_either_is_in_the_history(standing, connection):
     for size, status in ((LONGEST, 404), (LONGEST + 1, 413)):
         code, body, _ = asked(connection, "POST", "/nothing", b"a" * size, AUTHORIZATION | FORM)
         assert code == status
         assert body["status"] == "error"
         connection.close()
+        request, reply = standing.history("request", "reply")[-2:]
+        assert (request["path"], reply["status"]) == ("/nothing", status)
+        assert request["number"] == reply["number"]
 
 
 def test_a_thousand_instruments_fit_into_one_request(connection):

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from exchange_server import exchange_server
 from running import FINISH_S, eventually, run
+from websockets.sync.client import connect
 
 from alphapanda.errors import CannotStart
 from alphapanda.exchange.options import Options
@@ -44,6 +45,20 @@ def test_a_signal_ends_it_with_its_history_whole(tmp_path, number):
     assert lines[: len(before)] == before
     assert lines[-1]["kind"] == "end"
     assert [line["seq"] for line in lines] == list(range(1, len(lines) + 1))
+
+
+def test_the_tickers_end_is_told_and_in_the_history_before_its_own(tmp_path):
+    history = tmp_path / "history.ndjson"
+    with exchange_server(tmp_path, "--access-token", "today", "--history", history) as server:
+        url = f"{server.ws}?api_key=rehearsal&access_token=today"
+        with connect(url, proxy=None) as ticker:
+            server.send(signal.SIGTERM)
+            list(ticker)  # to its end
+        assert ticker.close_code == 1001
+        assert server.ended() == 0
+        assert server.stderr.count("\n") == 1
+    last = [json.loads(line)["kind"] for line in history.read_text().splitlines()[-2:]]
+    assert last == ["ws_close", "end"]
 
 
 def test_a_call_that_waits_does_not_hold_up_the_end(tmp_path):
@@ -89,6 +104,15 @@ def test_a_port_that_is_taken_is_named(tmp_path):
     assert (done.code, done.stdout) == (3, "")
     assert f"port {port}" in done.line
     assert "--port" in done.line
+
+
+def test_an_exchange_whose_port_is_taken_leaves_the_history_of_the_other_alone(tmp_path):
+    history = tmp_path / "history.ndjson"
+    with exchange_server(tmp_path, "--history", history) as server:
+        before = history.read_bytes()
+        done = run(tmp_path, "exchange", "--port", server.port, "--history", history)
+        assert done.code == 3
+        assert history.read_bytes() == before
 
 
 def refused(options=(), **words):
@@ -177,6 +201,32 @@ def test_with_a_certificate_it_speaks_tls_and_faults_still_strike(tmp_path):
         server.send(signal.SIGTERM)
         assert server.ended() == 0
         assert "Traceback" not in server.stderr
+
+
+def test_a_key_behind_a_passphrase_is_refused_and_nobody_is_asked_for_it(tmp_path):
+    cert, key = certificate(tmp_path)
+    locked = tmp_path / "locked.pem"
+    locked.write_bytes(
+        serialization.load_pem_private_key(key.read_bytes(), None).private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.BestAvailableEncryption(b"secret"),
+        )
+    )
+    words = ("--port", 0, "--tls-cert", cert, "--tls-key", locked)
+    done = run(tmp_path, "exchange", *words)
+    assert (done.code, done.stdout) == (3, "")
+    assert "passphrase" in done.line
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("--speed", "1e300"), ("--redirect-url", "http://[::1"), ("--redirect-url", "x y")],
+)
+def test_a_value_that_would_break_it_later_is_refused_at_once(tmp_path, option, value):
+    done = run(tmp_path, "exchange", "--port", 0, option, value)
+    assert (done.code, done.stdout) == (2, "")
+    assert option in done.line
 
 
 def test_a_certificate_without_its_key_is_refused(tmp_path):

@@ -1,6 +1,8 @@
 """The ticker on real sockets: the installed command, and a WebSocket client that knows nothing of Kite."""
 
 import json
+import socket
+import struct
 
 import pytest
 from kite_trader import KEY, trading
@@ -104,6 +106,21 @@ def test_the_fourth_connection_is_refused_with_429(trader, one):
         assert reply.status_code == 429
         assert json.loads(reply.body)["error_type"] == "NetworkException"
     eventually(lambda: still_open(trader) == 1)
+
+
+def test_a_client_that_goes_while_its_hand_is_shaken_leaves_nothing_behind(standing):
+    """It is not a fault of the exchange, and no place of the three is lost."""
+    shake = (
+        f"GET /ws?api_key={KEY}&access_token=today HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\n"
+        "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    ).encode()
+    for _ in range(50):
+        with socket.create_connection(("127.0.0.1", standing.port), FINISH_S) as tcp:
+            tcp.sendall(shake)
+            tcp.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    eventually(lambda: len(standing.history("ws_connect")) >= 10 and still_open(standing) == 0)
+    assert "RuntimeError" not in standing.stderr
 
 
 def test_what_ticks_say_is_what_the_quotes_say(trader, one, tokens):

@@ -6,12 +6,11 @@ from hashlib import sha256
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from watching import TOKEN, Ticker, decoded, errors, packets, shown, taken, texts, token_of
+from watching import TOKEN, Ticker, decoded, errors, order, packets, shown, taken, texts, token_of, updates
 
 from alphapanda.exchange.calls import Refusal
 from alphapanda.exchange.market import open_market
 from alphapanda.exchange.options import API_KEY, API_SECRET, Options
-from alphapanda.exchange.order import Order, Status
 from alphapanda.kite.layout import is_index
 
 MARKET_OF_ALL = open_market(Options())
@@ -21,26 +20,6 @@ MARKET_OF_ALL = open_market(Options())
 @pytest.fixture
 def ticker():
     return Ticker(market=MARKET_OF_ALL)
-
-
-def order(ticker, number=1):
-    """An order as far as the ticker looks at it."""
-    listed = next(each for each in ticker.market.listing.all() if each.tradable)
-    return Order(
-        order_id=str(number),
-        listed=listed,
-        variety="regular",
-        transaction_type="BUY",
-        order_type="LIMIT",
-        product="MIS",
-        quantity=1,
-        order_ns=ticker.now_ns,
-        status=Status.COMPLETE,
-    )
-
-
-def updates(connection):
-    return [text["data"]["order_id"] for text in texts(connection) if text["type"] == "order"]
 
 
 def test_a_connection_is_greeted_with_what_is_listed(ticker):
@@ -144,6 +123,15 @@ def test_a_connection_takes_3000_tokens_and_no_more():
     assert ticker.stream.tokens() == {*tokens[1:3_000], tokens[3_009]}
 
 
+def test_tokens_that_are_not_listed_count_too():
+    ticker = Ticker()
+    connection = ticker.connect()
+    token = ticker.tokens(1)[0]
+    ticker.say(connection, "subscribe", [*range(4_000_000_000, 4_000_003_000), token])
+    assert len(errors(connection)) == 1
+    assert ticker.stream.tokens() == set()
+
+
 def test_nothing_comes_of_what_was_unsubscribed():
     ticker = Ticker(ticks_per_second=2)
     connection = ticker.connect()
@@ -207,9 +195,8 @@ def test_what_several_have_subscribed_is_one_and_the_same_packet():
 
 def test_an_order_update_goes_to_all_connections_once(ticker):
     connections = [ticker.connect() for _ in range(2)]
-    ticker.stream.row_of = lambda order: {"order_id": order.order_id, "status": order.status}
     ticker.stream.on_order(order(ticker, 17), ticker.now_ns)
-    assert [updates(connection) for connection in connections] == [["17"], ["17"]]
+    assert [updates(connection) for connection in connections] == [[17], [17]]
     line = ticker.lines("ws_update")[0]
     assert (line["order_id"], line["status"], line["connections"]) == ("17", "COMPLETE", [1, 2])
 

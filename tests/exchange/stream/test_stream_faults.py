@@ -1,11 +1,10 @@
 """What faults do to connections, ticks and order updates, without a socket."""
 
 import pytest
-from watching import Ticker, decoded, packets, shown, taken, texts, token_of
+from watching import Ticker, decoded, order, packets, shown, taken, token_of, updates
 
 from alphapanda.exchange.calls import Refusal
 from alphapanda.exchange.faults import read_script
-from alphapanda.exchange.order import Order, Status
 from alphapanda.exchange.stream.connection import MOST_TEXTS, Ending
 
 
@@ -21,24 +20,6 @@ def watched(faults, *, count=3, mode="full", **options):
 def script(on, do, **keys):
     lines = [f"{key} = {value!r}" for key, value in keys.items()]
     return "\n".join(["[[fault]]", f'on = "{on}"', f'do = "{do}"', *lines])
-
-
-def order(ticker, number):
-    return Order(
-        order_id=str(number),
-        listed=next(each for each in ticker.market.listing.all() if each.tradable),
-        variety="regular",
-        transaction_type="BUY",
-        order_type="LIMIT",
-        product="MIS",
-        quantity=1,
-        order_ns=ticker.now_ns,
-        status=Status.COMPLETE,
-    )
-
-
-def updates(connection):
-    return [int(text["data"]["order_id"]) for text in texts(connection) if text["type"] == "order"]
 
 
 def test_a_handshake_can_be_refused_with_any_code():
@@ -98,6 +79,19 @@ def test_a_connection_falls_silent_for_a_while_and_what_was_due_is_lost(do, hear
     ticker.run(2)
     assert connection.heartbeat() == b"\x00"
     assert {size for frame in shown(connection) for size in frame.values()} == {8}
+
+
+def test_of_two_silences_the_later_one_counts():
+    ticker = Ticker(
+        '[[fault]]\ndo = "ws_mute"\nafter_s = 1\nseconds = 2\n\n'
+        '[[fault]]\ndo = "heartbeats_only"\nafter_s = 2\nseconds = 4\n'
+    )
+    connection = ticker.connect()
+    heard = []
+    for _ in range(7):
+        ticker.run(1)
+        heard.append(connection.hush)
+    assert heard == ["mute", "silent", "silent", "silent", "silent", "", ""]
 
 
 def test_a_fault_by_the_clock_strikes_the_connection_that_it_names():
@@ -183,3 +177,13 @@ def test_a_peer_that_never_reads_its_updates_is_dropped_and_the_others_are_not()
     assert (one.ending.how, one.ending.reason) == ("drop", "too slow")
     assert two.ending is None
     assert ticker.stream.connections() == (two,)
+
+
+def test_a_peer_that_never_reads_the_errors_it_is_told_is_dropped():
+    ticker = Ticker()
+    connection = ticker.connect()
+    for _ in range(MOST_TEXTS + 1):
+        assert connection.ending is None
+        ticker.stream.receive(connection, "nonsense", ticker.now_ns)
+    assert connection.ending == Ending("drop", reason="too slow")
+    assert taken(connection) == []
