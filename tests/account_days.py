@@ -76,6 +76,18 @@ def order(listed, side, quantity, price, product="CNC"):
     )
 
 
+def rest(account, orders):
+    """These orders, now and whatever the list will have later, are open."""
+
+    def groups():
+        found = {}
+        for each in orders:
+            found.setdefault(each.position_key, []).append(each)
+        return found
+
+    account.ledger.open_groups = groups
+
+
 def net(account, listed, product, now_ns=NOW):
     """The row of `net`, or None."""
     rows = account.positions(now_ns)["net"]

@@ -112,7 +112,7 @@ class Floor:
         self.history = History(lambda: 0)
         self.account = Account(Options(cash=Money(cash), seed=seed, **options), self.market)
         self.desk = Desk(self.market, self.account, self.schedule, self.history, self.clock, seed)
-        self.account.open_orders = self.desk.open_orders
+        self.account.ledger.open_groups = self.desk.open_groups
         self.updates = []
         self.desk.on_update.append(lambda order, now_ns: self.updates.append(update_row(order)))
         self.now_ns = at(now)

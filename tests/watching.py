@@ -40,6 +40,7 @@ class Ticker:
                 by_hand=lambda _fields, _now_ns: None,
                 square_off=lambda _now_ns: None,
                 strike=self.stream.strike,
+                in_reach=lambda _fault: True,
             )
         )
         self.schedule.at(self.now_ns, self._step)

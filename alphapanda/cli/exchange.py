@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import typer
 
-from alphapanda.cli.run import SkipBadRows, speed_of
+from alphapanda.cli.run import Columns, SkipBadRows, data_overrides, speed_of
 
 Port = Annotated[
     int, typer.Option("--port", min=0, max=65_535, help="Port on 127.0.0.1; 0 takes a free one.")
@@ -27,7 +27,7 @@ History = Annotated[
     Path | None,
     typer.Option("--history", help="File for everything seen and done, written anew, each line at once."),
 ]
-AccessToken = Annotated[str, typer.Option("--access-token", help="Accept this token without a login.")]
+AccessToken = Annotated[str | None, typer.Option("--access-token", help="Accept this token without a login.")]
 Paused = Annotated[
     bool, typer.Option("--paused", help="The clock waits until POST /admin/clock lets it go on.")
 ]
@@ -61,10 +61,11 @@ def exchange(
     seed: Seed = 1,
     speed: Speed = "1",
     data: Data = None,
+    columns: Columns = None,
     skip_bad_rows: SkipBadRows = False,
     script: Script = None,
     history: History = None,
-    access_token: AccessToken = "",
+    access_token: AccessToken = None,
     paused: Paused = False,
     instruments: Instruments = 0,
     ticks_per_second: TicksPerSecond = 0,
@@ -93,13 +94,14 @@ def exchange(
     options = Options(
         seed=seed,
         data=tuple(data or ()),
+        columns=data_overrides(None, columns, skip_bad_rows=False).get("feed.replay.columns", ()),
         skip_bad_rows=skip_bad_rows,
         instruments=instruments,
         ticks_per_second=ticks_per_second,
         bursts=bursts,
         cash=_rupees(cash),
         needs_authorisation=no_ddpi,
-        access_token=access_token,
+        access_token=_token(access_token),
         redirect_url=_address(redirect_url),
         rate_limits=not no_rate_limits,
     )
@@ -118,6 +120,15 @@ def exchange(
 
 def _say(line: str) -> None:
     print(f"exchange: {line}", file=sys.stderr, flush=True)  # noqa: T201 - the log of a foreground command
+
+
+def _token(text: str | None) -> str:
+    """Empty where none is given."""
+    if text is None:
+        return ""
+    if not text or not text.isprintable() or " " in text:
+        raise typer.BadParameter(f"{text!r} is no token, a word without spaces", param_hint="--access-token")
+    return text
 
 
 def _address(text: str) -> str:

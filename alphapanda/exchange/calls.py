@@ -33,6 +33,8 @@ class Effects(Struct, frozen=True, kw_only=True):
     """What is wrong with the instrument list: "missing", "yesterday", "truncated" or "reused"."""
     disagree: bool = False
     """Positions that are not the sum of the trades."""
+    unseen: bool = False
+    """Another fault keeps the prices of the answer from the caller: none of them is spoilt."""
 
 
 class Call(Struct, frozen=True, kw_only=True):

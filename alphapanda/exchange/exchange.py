@@ -6,7 +6,7 @@ from typing import Any
 from alphapanda.exchange.account import Account
 from alphapanda.exchange.calls import Refusal
 from alphapanda.exchange.clock import Clock
-from alphapanda.exchange.faults import Faults, Hands, Script
+from alphapanda.exchange.faults import Fault, Faults, Hands, Script
 from alphapanda.exchange.gtt import Triggers
 from alphapanda.exchange.history import History, Written
 from alphapanda.exchange.limits import RateLimits
@@ -95,7 +95,7 @@ class Exchange:
     def _join(self) -> None:
         """Each part hears of what it has to know, and the first things are due."""
         self.desk.on_update.append(self.stream.on_order)
-        self.account.open_orders = self.desk.open_orders
+        self.account.ledger.open_groups = self.desk.open_groups
         self.faults.begin(
             Hands(
                 schedule=self.schedule,
@@ -104,6 +104,7 @@ class Exchange:
                 by_hand=self.place_by_hand,
                 square_off=self.desk.square_off,
                 strike=self.stream.strike,
+                in_reach=self._in_reach,
             )
         )
         starts = self.market.starts_ns
@@ -117,6 +118,12 @@ class Exchange:
         except Refusal as refusal:
             self.history.add("order_refused", now_ns, by="owner", message=refusal.message)
             raise
+
+    def _in_reach(self, fault: Fault) -> bool:
+        """Whether a fault finds the session that it ends, or a connection that it strikes."""
+        if fault.do == "token_death":
+            return bool(self.sessions.access_token)
+        return any(fault.connection in (0, each.number) for each in self.stream.connections())
 
     def _happen(self, until_ns: int) -> bool:
         """The next thing that is due by then; False when there is none."""

@@ -13,6 +13,15 @@ import msgspec
 from alphapanda.times import to_ist
 
 Written = Callable[[bytes], None]
+KINDS = frozenset(
+    {
+        *("start", "end", "clock", "day", "failure"),
+        *("request", "reply", "session", "fault", "faults"),
+        *("order", "trade", "order_refused", "square_off", "gtt"),
+        *("ws_connect", "ws_refused", "ws_close", "ws_message", "ws_update", "ws_orphaned", "ticks"),
+    }
+)
+"""What a line can tell of; the README says of each what it means."""
 
 
 class History:

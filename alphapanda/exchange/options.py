@@ -14,11 +14,13 @@ class Options(Struct, frozen=True, kw_only=True):
     """`instruments` lists at least so many; `ticks_per_second` is how often each of them ticks, 0 as its own
     liveliness has it; `bursts` sends a second's ticks at once. `rate_limits` False is for load.
     `needs_authorisation` is an account without DDPI: holdings are sold only when they are authorised.
-    `skip_bad_rows` goes on without rows of `data` that cannot be read.
+    `columns` names the columns of `data` without a header row; `skip_bad_rows` goes on without rows of it
+    that cannot be read.
     """
 
     seed: int = 1
     data: tuple[Path, ...] = ()
+    columns: tuple[str, ...] = ()
     skip_bad_rows: bool = False
     instruments: int = 0
     ticks_per_second: int = 0

@@ -85,6 +85,11 @@ class Order(Struct, kw_only=True):
         return 0 if self.ended else self.quantity - self.filled_quantity
 
     @property
+    def position_key(self) -> tuple[str, str]:
+        """exchange:tradingsymbol and product: the position that its trades go into."""
+        return self.listed.key, self.product
+
+    @property
     def ended(self) -> bool:
         return self.status in (Status.COMPLETE, Status.CANCELLED, Status.REJECTED)
 

@@ -15,6 +15,8 @@ from alphapanda.exchange.notation import stamp
 from alphapanda.exchange.options import API_KEY, API_SECRET, USER_ID, Options
 from alphapanda.times import MINUTE_NS
 
+SHOWN, SHORTEST_SHOWN = 4, 12
+"""Characters of a token in the history, and how long one has to be for that."""
 REQUEST_TOKEN_NS = 5 * MINUTE_NS
 WRONG_TOKEN = "Incorrect `api_key` or `access_token`."  # noqa: S105 - Kite's words
 WRONG_KEY = "Invalid `api_key`."
@@ -38,8 +40,8 @@ PROFILE: Mapping[str, Any] = {
 
 
 def masked(secret: str) -> str:
-    """What of a token may be written down."""
-    return f"{secret[:4]}…"
+    """What of a token may be written down: of a short one nothing."""
+    return f"{secret[:SHOWN]}…" if len(secret) >= SHORTEST_SHOWN else "…"
 
 
 def same(one: str, other: str) -> bool:

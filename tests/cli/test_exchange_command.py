@@ -35,6 +35,11 @@ def test_a_configuration_that_is_broken_does_not_matter(tmp_path):
         (("--tls-cert", "cert.pem"), "--tls-key"),
         (("--tls-key", "key.pem"), "--tls-cert"),
         (("--instruments", "-1"), "--instruments"),
+        (("--columns", ""), "--columns"),
+        (("--access-token", ""), "--access-token"),
+        (("--access-token", "  "), "--access-token"),
+        (("--access-token", "a b"), "--access-token"),
+        (("--access-token", "a\tb"), "--access-token"),
         (("--nothing",), "--nothing"),
     ],
 )
@@ -48,6 +53,14 @@ def test_wrong_usage_is_said_in_one_line(tmp_path):
     done = run(tmp_path, "exchange", "--speed", "fast")
     assert (done.code, done.stdout) == (2, "")
     assert done.line.endswith("'fast' is neither a number above 0 nor max; help: alphapanda exchange -h")
+
+
+def test_files_without_a_header_row_are_listed(tmp_path):
+    path = tmp_path / "WIPRO.csv"
+    path.write_text("2021-04-06 09:15:05,400.05\n", encoding="utf-8")
+    with exchange_server(tmp_path, "--data", path, "--columns", "timestamp, ltp") as server:
+        (start,) = server.history("start")
+        assert start["instruments"] == 1
 
 
 def test_its_options_reach_the_exchange(tmp_path):

@@ -1,11 +1,14 @@
 """The record of everything seen and done."""
 
 import json
+import re
+from pathlib import Path
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alphapanda.exchange.history import History
+import alphapanda.exchange
+from alphapanda.exchange.history import KINDS, History
 from alphapanda.times import SECOND_NS
 
 START = 1_776_224_700 * SECOND_NS
@@ -50,3 +53,12 @@ def test_who_asks_for_the_rest_gets_what_was_not_seen_yet(kinds, after, wanted):
     ]
     assert [line["seq"] for line in decoded(history, after, wanted)] == expected
     assert len(history) == len(kinds)
+
+
+def test_all_kinds_of_lines_are_known():
+    sources = Path(alphapanda.exchange.__file__).parent.rglob("*.py")
+    written = set()
+    for source in sources:
+        calls = r"(?:history\.add|lives\.noted)\(\s*\"([a-z_]+)\""
+        written |= set(re.findall(calls, source.read_text(encoding="utf-8")))
+    assert written == KINDS

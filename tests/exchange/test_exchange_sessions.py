@@ -11,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from alphapanda.exchange.calls import Refusal
 from alphapanda.exchange.history import History
 from alphapanda.exchange.options import API_KEY, API_SECRET, Options
-from alphapanda.exchange.sessions import REQUEST_TOKEN_NS, Sessions
+from alphapanda.exchange.sessions import REQUEST_TOKEN_NS, Sessions, masked
 from alphapanda.times import SECOND_NS
 
 START = 1_776_000_000 * SECOND_NS
@@ -178,6 +178,13 @@ def test_the_history_has_only_the_beginning_of_a_token():
     assert [line["do"] for line in lines] == ["login", "token", "death"]
     assert lines[2]["access_token"] == f"{token[:4]}…"
     assert token.encode() not in text
+
+
+@pytest.mark.parametrize(
+    ("token", "shown"), [("", "…"), ("tok", "…"), ("a" * 11, "…"), ("abcd" * 3, "abcd…")]
+)
+def test_of_a_short_token_nothing_is_shown(token, shown):
+    assert masked(token) == shown
 
 
 class OneTokenAtATime(RuleBasedStateMachine):

@@ -1,6 +1,6 @@
 """The account as the exchange's other parts see it: what an order lacks, and what Kite shows of it."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from copy import copy
 from typing import Any
 
@@ -25,20 +25,13 @@ ZERO, HUNDRED = Money(0), Money(100)
 
 
 class Account:
+    """Of open orders it hears through `ledger.open_groups`, which whoever puts the exchange together sets."""
+
     def __init__(self, options: Options, market: Market) -> None:
         self.ledger = Ledger(options.cash, market)
         self.estimates = Estimates(self.ledger)
         self.authorisations = Requests(self.ledger.stock)
         self._needs_authorisation = options.needs_authorisation
-
-    @property
-    def open_orders(self) -> Callable[[], Iterable[Order]]:
-        """Set by who puts the exchange together."""
-        return self.ledger.open_orders
-
-    @open_orders.setter
-    def open_orders(self, open_orders: Callable[[], Iterable[Order]]) -> None:
-        self.ledger.open_orders = open_orders
 
     def on_trade(self, trade: Trade) -> None:
         self.ledger.on_trade(trade)
@@ -49,9 +42,8 @@ class Account:
         """
         if order.product in DELIVERED and order.transaction_type is TransactionType.SELL:
             return self._refuse_sale(order)
-        resting = self.ledger.resting(now_ns, without=order.order_id)
-        required = self.ledger.increase((self.ledger.wish_of(order, now_ns),), resting)
-        available = self.ledger.available(purse_of(order.listed), resting)
+        required = self.ledger.increase_by(order, now_ns)
+        available = self.ledger.available(purse_of(order.listed), now_ns, without=order)
         if required <= max(available, ZERO):
             return None
         return insufficient(required, available), (

@@ -35,7 +35,7 @@ def convert(ledger: Ledger, fields: Mapping[str, str], now_ns: int) -> bool:
     if carried and target.quantity * position.quantity < 0:
         raise invalid(f"Close the open {product} position in the other direction before converting to it.")
     added = _added_claim(ledger, position, product, quantity, since, until)
-    available = ledger.available(purse_of(position.listed), ledger.resting(now_ns))
+    available = ledger.available(purse_of(position.listed), now_ns)
     if added > max(ZERO, available):
         raise Refusal(400, "MarginException", insufficient(added, available))
     target.take_in(position.let_go(quantity, since, until, carried=carried), carried=carried)

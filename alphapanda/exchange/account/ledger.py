@@ -1,6 +1,7 @@
 """The ledger: cash, positions and holdings as the day's trades have made them, and what orders may claim."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from msgspec import Struct
 
@@ -18,6 +19,20 @@ Key = tuple[str, str]
 """exchange:tradingsymbol and product: what positions are told apart by."""
 Resting = Mapping[Key, Sequence[Wish]]
 """Open orders by what they are in, in the order of their arrival."""
+Groups = Mapping[Key, Sequence[Order]]
+"""The same as orders, none of them empty; a group whose orders have changed is another object."""
+
+
+class Known(NamedTuple):
+    """What a group of orders claims, and what that was reckoned from."""
+
+    orders: Sequence[Order]
+    last: Money | None
+    """The last price; None where it does not matter."""
+    held: int
+    claimed: Money
+    """What its position is and claims."""
+    claims: Money
 
 
 class Turnover(Struct):
@@ -43,7 +58,8 @@ class Ledger:
         self.book: dict[Key, Position] = {}
         self.stock = held_at_first(market.listing)
         self.turnovers: dict[str, Turnover] = {}
-        self.open_orders: Callable[[], Iterable[Order]] = tuple
+        self.open_groups: Callable[[], Groups] = dict
+        self._known: dict[Key, Known] = {}
 
     def on_trade(self, trade: Trade) -> None:
         self.position(trade.listed, trade.product).add(trade.signed_quantity, trade.price, trade.traded_ns)
@@ -97,11 +113,10 @@ class Ledger:
     def resting_sales(self, listed: Listed, product: str, without: str) -> int:
         return sum(
             order.pending_quantity
-            for order in self.open_orders()
-            if share_of(order.listed) == share_of(listed)
-            and order.product == product
-            and order.transaction_type is TransactionType.SELL
-            and order.order_id != without
+            for orders in self.open_groups().values()
+            if orders[0].product == product and share_of(orders[0].listed) == share_of(listed)
+            for order in orders
+            if order.transaction_type is TransactionType.SELL and order.order_id != without
         )
 
     def withheld(self, position: Position) -> Money:
@@ -119,16 +134,41 @@ class Ledger:
 
     # Money.
 
-    def available(self, segment: str, resting: Resting) -> Money:
-        """What is left of the money of "equity" or "commodity" beside these open orders."""
+    def available(self, segment: str, now_ns: int, without: Order | None = None) -> Money:
+        """What is left of the money of "equity" or "commodity" beside the open orders, or all but one."""
         free = self.cash[segment]
         for position in self.book.values():
             if purse_of(position.listed) == segment:
                 free += bound(position) - self.withheld(position)
-        for key, wishes in resting.items():
-            if purse_of(wishes[0].listed) == segment:
-                free -= self.claims.of_orders(self.book.get(key), wishes)
+        own = without.position_key if without is not None else None
+        for key, orders in self.open_groups().items():
+            if purse_of(orders[0].listed) != segment:
+                continue
+            if without is not None and key == own:
+                free -= self.claims.of_orders(self.book.get(key), self._wishes(orders, now_ns, without))
+            else:
+                free -= self._claims_of(key, orders, now_ns)
         return free
+
+    def _claims_of(self, key: Key, orders: Sequence[Order], now_ns: int) -> Money:
+        """What a group of open orders claims, reckoned anew where anything that it comes from has changed."""
+        position, known = self.book.get(key), self._known.get(key)
+        held, claimed = (position.quantity, position.claimed) if position is not None else (0, ZERO)
+        if known is not None and (known.orders is orders) and (known.held, known.claimed) == (held, claimed):
+            token = orders[0].listed.token
+            if known.last is None or known.last == self.market.last_price(token, now_ns):
+                return known.claims
+        claims = self.claims.of_orders(position, self._wishes(orders, now_ns))
+        moves = any(_moves(order) for order in orders)
+        last = self.market.last_price(orders[0].listed.token, now_ns) if moves else None
+        self._known[key] = Known(orders, last, held, claimed, claims)
+        return claims
+
+    def increase_by(self, order: Order, now_ns: int) -> Money:
+        """What this order would bind beside what is bound; it may be among the open ones or not."""
+        key = order.position_key
+        others = self._wishes(self.open_groups().get(key, ()), now_ns, order)
+        return self.increase((self.wish_of(order, now_ns),), {key: others})
 
     def increase(self, wishes: Iterable[Wish], resting: Resting, *, held: bool = True) -> Money:
         """What these orders would bind beside what is bound: less than each alone where they reduce.
@@ -145,19 +185,28 @@ class Ledger:
             added -= self.claims.of_orders(position, before)
         return added
 
-    def resting(self, now_ns: int, without: str = "") -> Resting:
-        """The open orders, but for one, as funds see them."""
-        groups: dict[Key, list[Wish]] = {}
-        for order in self.open_orders():
-            if order.order_id != without and order.pending_quantity:
-                key = order.listed.key, order.product
-                groups.setdefault(key, []).append(self.wish_of(order, now_ns))
-        return groups
+    def resting(self, now_ns: int) -> Resting:
+        """The open orders as funds see them."""
+        return {key: self._wishes(orders, now_ns) for key, orders in self.open_groups().items()}
+
+    def _wishes(self, orders: Iterable[Order], now_ns: int, without: Order | None = None) -> list[Wish]:
+        """Of one group. `without` may be a copy of one of them, as a change would have it."""
+        left_out = without.order_id if without is not None else None
+        return [self.wish_of(order, now_ns) for order in orders if order.order_id != left_out]
 
     def wish_of(self, order: Order, now_ns: int) -> Wish:
         """One order. A sale is reckoned at what it would fetch if that is more than it asks."""
-        price = order.limit or order.price or order.trigger_price
-        if price <= ZERO or order.transaction_type is TransactionType.SELL:
+        price = _asked(order)
+        if _moves(order):
             price = max(price, self.market.last_price(order.listed.token, now_ns))
         quantity = order.transaction_type.sign * order.pending_quantity
         return Wish(order.listed, order.product, quantity, price)
+
+
+def _asked(order: Order) -> Money:
+    return order.limit or order.price or order.trigger_price
+
+
+def _moves(order: Order) -> bool:
+    """Whether what it is reckoned at moves with the market."""
+    return order.transaction_type is TransactionType.SELL or _asked(order) <= ZERO

@@ -23,7 +23,7 @@ def statement(ledger: Ledger, segment: str, now_ns: int) -> dict[str, Any]:
     where they are above zero; the open ones are shown and nowhere counted.
     """
     resting = ledger.resting(now_ns)
-    net, opening = ledger.available(segment, resting), ledger.opening[segment]
+    net, opening = ledger.available(segment, now_ns), ledger.opening[segment]
     utilised = dict.fromkeys(
         (
             *("exposure", "m2m_realised", "m2m_unrealised", "option_premium", "payout", "span"),

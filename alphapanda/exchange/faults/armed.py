@@ -1,4 +1,4 @@
-"""A fault at work: its window, what it has counted, and whether it fires at the next matching call."""
+"""A fault at work: its window, what it has counted, and whether it is due at the next matching call."""
 
 from datetime import time
 from random import Random
@@ -19,7 +19,10 @@ class Armed:
         self.fault = fault
         self.matched = 0
         """Calls that fitted, while the window was open."""
+        self.struck = 0
+        """What `times` limits: those that have happened, and those of calls that are not answered yet."""
         self.fired = 0
+        """Those that have happened."""
         self._chance = Random(f"{seed} fault {fault.number}")  # noqa: S311 - not for secrets
         when = fault.when
         today = start_of(day_of(added_ns))
@@ -47,8 +50,8 @@ class Armed:
     def over(self, now_ns: int) -> bool:
         return self.spent or (self.closes_ns is not None and now_ns >= self.closes_ns)
 
-    def fires(self, now_ns: int) -> bool:
-        """A call that fits comes now: count it, and say whether the fault strikes it."""
+    def due(self, now_ns: int) -> bool:
+        """A call that fits comes now: it is matched, and the fault may `strike` it where this is True."""
         if now_ns < self.opens_ns or (self.closes_ns is not None and now_ns >= self.closes_ns):
             return False
         self.matched += 1
@@ -61,10 +64,18 @@ class Armed:
             struck = self._chance.random() < when.p
         else:
             struck = True
-        if not struck or (when.times and self.fired >= when.times):
-            return False
+        return struck and not (when.times and self.struck >= when.times)
+
+    def strike(self) -> None:
+        """It is done to this call. Either it has `happened` then, or it must `lapse`."""
+        self.struck += 1
+
+    def happened(self) -> None:
         self.fired += 1
-        return True
+
+    def lapse(self) -> None:
+        """The call was refused before the fault could show."""
+        self.struck -= 1
 
     def row(self, now_ns: int) -> dict[str, Any]:
         """What GET /admin/faults says of it: `matched` calls fitted, at `count` of them it fired."""

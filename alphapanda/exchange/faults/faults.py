@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from alphapanda.exchange.calls import Call, Refusal
 from alphapanda.exchange.clock import Clock
-from alphapanda.exchange.faults import frames, points, replies
+from alphapanda.exchange.faults import frames, meeting, points, replies
 from alphapanda.exchange.faults.armed import Armed
 from alphapanda.exchange.faults.fault import Fault, fits
 from alphapanda.exchange.faults.kinds import KINDS
@@ -41,6 +41,8 @@ class Hands(Struct, kw_only=True):
     """The broker closes all MIS positions now."""
     strike: Callable[[Fault, int], None]
     """A socket fault on the connections that are open."""
+    in_reach: Callable[[Fault], bool]
+    """Whether there is a session for it to end, or a connection for it to strike."""
 
 
 class Faults:
@@ -63,7 +65,7 @@ class Faults:
         self._hands = hands
         self._updates.schedule = hands.schedule
         for armed in self._all:
-            self._set(armed)
+            self._set(armed, at_once=False)
 
     def add(self, script: Script) -> dict[str, Any]:
         """More faults from now on. What POST /admin/faults answers: how many went, a row for each new one."""
@@ -79,7 +81,7 @@ class Faults:
             self._all.append(armed)
             for point in points.points_of(fault.on):
                 self._at.setdefault(point, []).append(armed)
-            self._set(armed)
+            self._set(armed, at_once=True)
         return {"cleared": cleared, "added": [armed.row(now_ns) for armed in added]}
 
     def report(self) -> dict[str, Any]:
@@ -98,26 +100,43 @@ class Faults:
         return {"faults": [armed.row(now_ns) for armed in self._all], "kinds": kinds}
 
     def plan(self, call: Call) -> WirePlan:
-        """What the faults that fire for this call do to it. Called once a call, before it is handled.
+        """What the faults that strike this call do to it. Called once a call, before it is handled.
 
-        Counted and written to the history here. A `token_death` at a call has ended the session when this
-        returns, so that the call itself is refused.
+        Counted and written to the history here, but for those that are `inside`: see `answered`. A
+        `token_death` at a call has ended the session when this returns, so that the call itself is refused.
         """
         if call.kind not in self._at:
             return CLEAN
         symbols, tag = self._about(call)
-        struck = [
+        due = [
             armed
             for armed in self._at[call.kind]
             if armed.fault.do not in PRICE_KINDS
             and fits(armed.fault.symbols, symbols)
             and (not armed.fault.tags or tag in armed.fault.tags)
-            and armed.fires(call.now_ns)
+            and armed.due(call.now_ns)
+            and self._in_reach(armed.fault)
         ]
+        struck, left = meeting.at_call(due)
+        inside = tuple(armed for armed in struck if meeting.if_taken(armed.fault))
         for armed in struck:
-            self._write(armed, call.now_ns, request=call.number, call=call.kind)
-            self._act(armed.fault, call.now_ns)
-        return plan_of(call.kind, [armed.fault for armed in struck])
+            armed.strike()
+            if armed not in inside:
+                self._happened(armed, call.now_ns, request=call.number, call=call.kind)
+                self._act(armed.fault, call.now_ns)
+        plan = plan_of(call.kind, [armed.fault for armed in struck])
+        if not {meeting.ANSWER, meeting.PRICES} <= left:
+            plan = replace(plan, effects=replace(plan.effects, unseen=True))
+        return replace(plan, inside=inside) if inside else plan
+
+    def answered(self, call: Call, plan: WirePlan, status: int) -> None:
+        """The exchange has answered a call: what a fault did inside has happened, unless it was refused."""
+        taken = status < 400 or (status == 404 and plan.effects.dump == "missing")
+        for armed in plan.inside:
+            if taken:
+                self._happened(armed, call.now_ns, request=call.number, call=call.kind)
+            else:
+                armed.lapse()
 
     @property
     def watches_ticks(self) -> bool:
@@ -161,17 +180,19 @@ class Faults:
         """The quote as `quote`, `ohlc` or `ltp` over REST shows it: the same one, or a spoilt copy."""
         if point not in self._at:
             return quote
-        struck = tuple(
+        due = [
             armed
             for armed in self._at[point]
             if armed.fault.do in PRICE_KINDS
             and fits(armed.fault.symbols, frozenset({name}))
             and (armed.fault.do != "crossed" or crossable(quote))
-            and armed.fires(now_ns)
-        )
-        for armed in struck:
-            self._write(armed, now_ns, point=point, instrument=name)
-        return self._prices.spoil(quote, tuple(armed.fault for armed in struck), point)
+            and armed.due(now_ns)
+        ]
+        if not due:
+            return quote
+        due[0].strike()
+        self._happened(due[0], now_ns, point=point, instrument=name)
+        return self._prices.spoil(quote, due[0].fault, point)
 
     def frames(
         self, connection: int, frame: bytes, now_ns: int
@@ -196,28 +217,33 @@ class Faults:
         connections. Returns socket faults to do to all open connections.
         """
         symbols = frozenset({order.listed.key})
-        struck = [
+        due = [
             armed
             for armed in self._at.get(points.UPDATE, ())
             if fits(armed.fault.symbols, symbols)
             and (not armed.fault.tags or order.tag in armed.fault.tags)
-            and armed.fires(now_ns)
+            and armed.due(now_ns)
+            and self._in_reach(armed.fault)
         ]
+        struck = meeting.at_update(due, held=self._updates.holding)
         for armed in struck:
-            self._write(armed, now_ns, order_id=order.order_id, status=str(order.status))
+            armed.strike()
+            self._happened(armed, now_ns, order_id=order.order_id, status=str(order.status))
         faults = tuple(armed.fault for armed in struck)
         self._updates.pass_on(faults, text, now_ns, send)
         return faults
 
     def _on_socket(self, point: str, connection: int, now_ns: int) -> tuple[Fault, ...]:
-        struck = [
+        """The first of those that are due: one message, one connection, one fault."""
+        due = [
             armed
             for armed in self._at.get(point, ())
-            if armed.fault.connection in (0, connection) and armed.fires(now_ns)
+            if armed.fault.connection in (0, connection) and armed.due(now_ns)
         ]
-        for armed in struck:
-            self._write(armed, now_ns, connection=connection)
-        return tuple(armed.fault for armed in struck)
+        for armed in due[:1]:
+            armed.strike()
+            self._happened(armed, now_ns, connection=connection)
+        return tuple(armed.fault for armed in due[:1])
 
     def _about(self, call: Call) -> tuple[frozenset[str], str | None]:
         """The instruments that a call names, and the tag of its order."""
@@ -230,18 +256,30 @@ class Faults:
             return frozenset({f"{fields.get('exchange', '')}:{fields['tradingsymbol']}"}), fields.get("tag")
         return frozenset(call.every("i")), None
 
-    def _set(self, armed: Armed) -> None:
-        """A fault without a point happens by the clock, unless it has been cleared until then."""
+    def _set(self, armed: Armed, *, at_once: bool) -> None:
+        """A fault without a point happens by the clock, unless it has been cleared until then. Where it says
+        no time that is now: with the first step of the exchange, or `at_once`.
+        """
         if armed.fault.on or self._hands is None:
             return
 
         def happen(now_ns: int) -> None:
-            if armed not in self._all or not armed.fires(now_ns):
+            if armed not in self._all or not armed.due(now_ns) or not self._in_reach(armed.fault):
                 return
-            self._write(armed, now_ns)
+            armed.strike()
+            self._happened(armed, now_ns)
             self._act(armed.fault, now_ns)
 
-        self._hands.schedule.at(armed.opens_ns, happen)
+        if at_once and armed.opens_ns <= self._clock.now_ns:
+            happen(self._clock.now_ns)
+        else:
+            self._hands.schedule.at(armed.opens_ns, happen)
+
+    def _in_reach(self, fault: Fault) -> bool:
+        """Whether there is anything that it could be done to, where that is not the call itself."""
+        many = KINDS[fault.do].at == points.SOCKET and fault.on in ("", points.UPDATE)
+        bound = many or fault.do == "token_death"
+        return not bound or self._hands is None or self._hands.in_reach(fault)
 
     def _act(self, fault: Fault, now_ns: int) -> None:
         """What a fault does inside the exchange by itself."""
@@ -258,7 +296,9 @@ class Faults:
         elif not fault.on:
             hands.strike(fault, now_ns)
 
-    def _write(self, armed: Armed, now_ns: int, **hit: Any) -> None:
+    def _happened(self, armed: Armed, now_ns: int, **hit: Any) -> None:
+        """Counted, and written to the history with what it hit."""
+        armed.happened()
         fault = armed.fault
         facts = {"fault": fault.number, "do": fault.do, "on": fault.on, "count": armed.fired, **hit}
         self._history.add("fault", now_ns, **facts)

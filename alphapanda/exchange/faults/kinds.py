@@ -155,7 +155,10 @@ KINDS: dict[str, Kind] = {
         "the cancel is taken, and the order trades whole before it arrives", frozenset({"order.cancel"})
     ),
     "partial_book": Kind(
-        "only the first part of the rows (half, or `part`)", BOOK, takes=("part",), presets={"part": 0.5}
+        "only the first part of the rows (half, or `part`; 0 leaves none)",
+        BOOK,
+        takes=("part",),
+        presets={"part": 0.5},
     ),
     "stale_book": Kind(
         "the orders or trades as they were so many seconds ago", frozenset({"orders", "trades"}), ("seconds",)

@@ -21,7 +21,7 @@ CUTS = {
 
 
 def plan_of(kind: str, faults: Sequence[Fault]) -> WirePlan:
-    """Waits add up; of two replies the first is sent, of two cuts the last is made."""
+    """Of faults that strike one call together (`meeting`). Waits add up."""
     plan = CLEAN
     for fault in faults:
         plan = _with(plan, kind, fault)
@@ -41,7 +41,7 @@ def _with(plan: WirePlan, kind: str, fault: Fault) -> WirePlan:
         plan,
         accepts=accepts,
         cut=CUTS.get(fault.do, plan.cut),
-        reply=plan.reply or replies.reply_of(fault),
+        reply=replies.reply_of(fault) or plan.reply,
         effects=_effects(plan.effects, kind, fault),
         spoilers=(*plan.spoilers, spoiler) if spoiler else plan.spoilers,
     )
@@ -53,7 +53,7 @@ def _lost_or_ambiguous(plan: WirePlan, fault: Fault) -> WirePlan:
         return replace(plan, cut="drop")
     if fault.reply == "ambiguous":
         said = replace(fault, **KINDS["ambiguous"].presets)
-        return replace(plan, reply=plan.reply or replies.envelope(said))
+        return replace(plan, reply=replies.envelope(said))
     return plan
 
 

@@ -21,21 +21,20 @@ class Prices:
     def __init__(self) -> None:
         self._frozen: dict[tuple[int, int], Quote] = {}
 
-    def spoil(self, quote: Quote, faults: Sequence[Fault], point: str) -> Quote:
+    def spoil(self, quote: Quote, fault: Fault, point: str) -> Quote:
         """The quote as the client is to see it; the one that came in stays as it is."""
-        for fault in faults:
-            if fault.do == "frozen":
+        match fault.do:
+            case "frozen":
                 still = (fault.number, quote.token)
                 if still not in self._frozen:
                     self._frozen[still] = quote.but(bids=list(quote.bids), asks=list(quote.asks))
-                quote = self._frozen[still]
-            elif fault.do == "crossed":
-                quote = quote.but(bids=list(quote.asks), asks=list(quote.bids))
-            elif fault.do == "negative":
-                quote = _below_zero(quote) if point == TICK else _scaled(quote, -1.0)
-            elif fault.do in ("zero", "absurd"):
-                quote = _scaled(quote, 0.0 if fault.do == "zero" else fault.factor)
-        return quote
+                return self._frozen[still]
+            case "crossed":
+                return quote.but(bids=list(quote.asks), asks=list(quote.bids))
+            case "negative":
+                return _below_zero(quote) if point == TICK else _scaled(quote, -1.0)
+            case _:
+                return _scaled(quote, 0.0 if fault.do == "zero" else fault.factor)
 
 
 def crossable(quote: Quote) -> bool:

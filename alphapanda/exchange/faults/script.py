@@ -113,8 +113,6 @@ def _on(table: Mapping[str, Any], do: str, kind: Kind, read: Mapping[str, Any]) 
 def _timed(do: str, kind: Kind, read: Mapping[str, Any]) -> str:
     if not kind.timed:
         raise values.Mistake(f"{do} needs on: {', '.join(sorted(kind.at))}, or a prefix such as order")
-    if "at" not in read and "after_s" not in read:
-        raise values.Mistake(f'{do} without on needs a time: at = "HH:MM:SS" or after_s')
     for key in ("nth", "every", "p", "times", "until", "for_s", *SELECTORS):
         if key in read:
             raise values.Mistake(f"{key} counts calls, and {do} without on has none; allowed: at or after_s")

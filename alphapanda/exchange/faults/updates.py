@@ -16,6 +16,11 @@ class Updates:
         self.schedule: Schedule | None = None
         self._held: list[Callable[[int], None]] = []
 
+    @property
+    def holding(self) -> bool:
+        """Some update waits for the next one."""
+        return bool(self._held)
+
     def pass_on(self, faults: tuple[Fault, ...], text: str, now_ns: int, send: Send) -> None:
         """Send an update as often and as late as these faults want, and after it what waited for it."""
         waiting, self._held = self._held, []
@@ -28,8 +33,7 @@ class Updates:
             elif fault.do == "late_update":
                 late_s += fault.seconds
             elif fault.do == "reorder_updates":
-                # one for which another waits goes at once, or nothing would change places
-                hold_s = 0.0 if waiting else max(hold_s, fault.seconds)
+                hold_s = fault.seconds
         for _ in range(copies):
             self._send(text, now_ns, late_s, hold_s, send)
         for release in waiting:
@@ -43,6 +47,7 @@ class Updates:
                 nonlocal gone
                 if not gone:
                     gone = True
+                    self._held = [other for other in self._held if other is not release]
                     send(text, then_ns)
 
             self._held.append(release)

@@ -74,6 +74,11 @@ def _number(*, above: float, most: float) -> Callable[[Any], float]:
     return read_number
 
 
+def _part(value: Any) -> float:
+    """0 leaves no row."""
+    return 0.0 if value == 0 and not isinstance(value, bool) else _number(above=0.0, most=0.999_999)(value)
+
+
 def _choice(*words: str) -> Callable[[Any], str]:
     def read_choice(value: Any) -> str:
         if not isinstance(value, str) or value not in words:
@@ -153,7 +158,7 @@ _VALUES = {
     "accepted": Value("true or false", _yes),
     "reply": Value("given, lost, ambiguous", _choice("given", "lost", "ambiguous")),
     "pieces": Value("a whole number from 2 to 1000", _whole(2, 1000)),
-    "part": Value("a part of the rows above 0, below 1", _number(above=0.0, most=0.999_999)),
+    "part": Value("a part of the rows from 0, below 1", _part),
     "factor": Value("a number above 0, at most 1000", _number(above=0.0, most=1000.0)),
     "sockets": Value("close, silent, mute", _choice("close", "silent", "mute")),
     "connection": Value("the number of a connection, from 1", _whole(1, 10**9)),

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from msgspec import Struct
 
 from alphapanda.exchange.calls import Effects, Reply
+from alphapanda.exchange.faults.armed import Armed
 
 Spoiler = Callable[[Reply], Reply]
 
@@ -28,6 +29,8 @@ class WirePlan(Struct, frozen=True, kw_only=True):
     effects: Effects = Effects()
     """What the fault does inside the exchange; belongs in the Call that is answered."""
     spoilers: tuple[Spoiler, ...] = ()
+    inside: tuple[Armed, ...] = ()
+    """Faults that happen only where the call is taken: counted once it is answered."""
 
     def spoil(self, reply: Reply) -> Reply:
         """What is sent in place of this answer."""

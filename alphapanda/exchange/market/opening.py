@@ -91,26 +91,27 @@ def _recorded(options: Options, catalogue: Catalogue) -> Market:
     """The instruments of the files, from the first row inside a session on."""
     hours = Hours(catalogue.no_derivatives)
     known = [each.listed for each in catalogue.given]
-    kept, notes = read_rows(options.data, known, hours, skip_bad_rows=options.skip_bad_rows)
+    kept, notes = read_rows(options, known, hours)
     starts_ns = min(rows.times[0] for rows in kept)
     sources, everything = {}, []
     for rows in kept:
         listed = priced(rows)
         everything.append(listed)
-        sources[listed.token] = Replayed(rows, _past(listed, rows, hours, options.seed), hours)
+        past = _past(listed, rows, hours, options.seed, day_of(starts_ns))
+        sources[listed.token] = Replayed(rows, past, hours, day_of(starts_ns))
     listing = Listing(everything)
     return Market(listing, hours, sources, starts_ns=starts_ns, step_ns=USUAL_STEP_NS, notes=notes)
 
 
-def _past(listed: Listed, rows: Rows, hours: Hours, seed: int) -> Walk:
-    """What the days before the first row were, ending in its first price."""
+def _past(listed: Listed, rows: Rows, hours: Hours, seed: int, starts: int) -> Walk:
+    """What the days before the exchange opens were, ending in the first price."""
     unit = rows.tick
     course = Course(
         listed.key,
         rows.opens[0] // unit,
         SHARE_MOVES,
         seed=seed,
-        starts=day_of(rows.times[0]),
+        starts=starts,
         minutes=partial(_minutes, hours, listed),
     )
     traded = Traded(

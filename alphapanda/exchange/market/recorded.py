@@ -1,14 +1,15 @@
 """Price files as they are listed: every row of a session is kept, 24 bytes a tick and 49 a bar.
 
-Rows outside the continuous session of their instrument are left out: nothing is traded then.
+Rows outside the continuous session of their instrument are left out: nothing is traded then. A bar is named
+by its start, as Kite's candles are, and what it holds comes to pass within its own time, as four ticks.
 """
 
 from array import array
 from bisect import bisect_right
 from collections import ChainMap
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Iterator, Sequence
 from itertools import chain
-from pathlib import Path
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
@@ -19,8 +20,9 @@ from alphapanda.exchange.listing import Listed
 from alphapanda.exchange.market.given import segment_token
 from alphapanda.exchange.market.hours import Hours
 from alphapanda.exchange.market.quote import money
+from alphapanda.exchange.options import Options
 from alphapanda.kite.layout import SEGMENTS, divisor_of
-from alphapanda.times import MINUTE_NS, day_of
+from alphapanda.times import DAY_NS, MINUTE_NS, SECOND_NS, day_of
 from alphapanda.venues.instruments import InstrumentBook
 from alphapanda.venues.replay import DataSet
 
@@ -29,6 +31,19 @@ _COARSE = {100: 5, 10_000: 25, 10_000_000: 25_000}
 _ENDS = ("FUT", "CE", "PE")
 MOST_UNITS = 4_000_000_000
 """The highest price, in wire units, and volume: their fields on the wire have 32 bits."""
+
+
+class Tick(NamedTuple):
+    """One trade or more at `price`. `volume` is the day's so far, or where it is `part` of a bar its own.
+
+    `offered` tells whether it was at the offer or at the bid; None where nobody knows.
+    """
+
+    time_ns: int
+    price: int
+    volume: int
+    part: bool = False
+    offered: bool | None = None
 
 
 class Rows:
@@ -45,6 +60,8 @@ class Rows:
         self.bars = bytearray()
         self._divisor = divisor_of(listed.token)
         self._minute: tuple[int, int] = (0, 0)
+        self._apart = DAY_NS
+        """The smallest time from a row to a bar on the same day."""
 
     def add(self, time_ns: int, tick: MarketTick, hours: Hours) -> None:
         """Keep the row if it lies in a session."""
@@ -57,6 +74,10 @@ class Rows:
             self._minute = opens, opens + MINUTE_NS
         if tick.bar and self.opens is self.prices:
             self.opens, self.highs, self.lows = self.prices[:], self.prices[:], self.prices[:]
+        if tick.bar and self.times:
+            apart = time_ns - self.times[-1]
+            if 0 < apart < self._apart and day_of(time_ns) == day_of(self.times[-1]):
+                self._apart = apart
         self.times.append(time_ns)
         self.volumes.append(min(tick.volume, MOST_UNITS))
         self.bars.append(tick.bar)
@@ -77,6 +98,41 @@ class Rows:
             )
         return units
 
+    def ticks(self, number: int, minutes: Sequence[int]) -> Iterator[Tick]:
+        """What a row brings, in time; `minutes` are those of its day.
+
+        A bar opens, has its low and its high, the high first where it closes below its open, and closes just
+        before its end; a quarter of its volume, in whole lots, goes with each. At the low there were offers,
+        at the high bids: an order at that very price has found them, as on paper.
+        """
+        time_ns, volume = self.times[number], self.volumes[number]
+        opens, closes = self.opens[number], self.prices[number]
+        if not self.bars[number]:
+            yield Tick(time_ns, closes, volume)
+            return
+        length_ns = self.ends_ns(number, minutes) - time_ns
+        lot = self.listed.instrument.lot_size
+        quarter = volume // lot // 4 * lot
+        extremes = [(self.lows[number], True), (self.highs[number], False)]
+        if closes < opens:
+            extremes.reverse()
+        yield Tick(time_ns, opens, quarter, part=True)
+        for quarters, (price, offered) in enumerate(extremes, 1):
+            yield Tick(time_ns + length_ns * quarters // 4, price, quarter, part=True, offered=offered)
+        at_ns = time_ns + length_ns - min(length_ns // 4, SECOND_NS)
+        yield Tick(at_ns, closes, volume - 3 * quarter, part=True)
+
+    def ends_ns(self, number: int, minutes: Sequence[int]) -> int:
+        """When a bar is over: at the next row, and not after the session.
+
+        Its length is the smallest time between two bars of a day, a minute where there are no two.
+        """
+        time_ns = self.times[number]
+        ends_ns = time_ns + (MINUTE_NS if self._apart == DAY_NS else self._apart)
+        if number + 1 < len(self.times):
+            ends_ns = min(ends_ns, self.times[number + 1])
+        return min(ends_ns, minutes[bisect_right(minutes, ends_ns - 1) - 1] + MINUTE_NS)
+
     @property
     def tick(self) -> int:
         """The price tick of its prices, in wire units."""
@@ -85,16 +141,14 @@ class Rows:
         return 1 if any(price % coarse for price in chain.from_iterable(different)) else coarse
 
 
-def read_rows(
-    paths: Iterable[Path], known: Iterable[Listed], hours: Hours, *, skip_bad_rows: bool = False
-) -> tuple[list[Rows], list[str]]:
+def read_rows(options: Options, known: Iterable[Listed], hours: Hours) -> tuple[list[Rows], list[str]]:
     """The rows of the files by instrument, in the order in which they first come; `known` have their places.
 
     And what a person should hear of them. DataError when a file cannot be read, or no row lies in a session.
     """
     places = {each.key: each for each in known}
     book = InstrumentBook(each.instrument for each in places.values())
-    data = DataSet(tuple(paths), book, skip_bad_rows=skip_bad_rows)
+    data = DataSet(options.data, book, columns=options.columns, skip_bad_rows=options.skip_bad_rows)
     found: dict[int, Rows] = {}
     taken: dict[int, str] = {}
     spoken_for = ChainMap(taken, {each.token: each.key for each in places.values()})

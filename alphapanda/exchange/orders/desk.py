@@ -22,6 +22,7 @@ from alphapanda.exchange.options import USER_ID
 from alphapanda.exchange.order import Order, Status
 from alphapanda.exchange.orders import asked, refusals, rejections, slices
 from alphapanda.exchange.orders.asked import Variety
+from alphapanda.exchange.orders.binding import Key
 from alphapanda.exchange.orders.changes import Changes
 from alphapanda.exchange.orders.floor import Floor
 from alphapanda.exchange.orders.life import Event
@@ -47,8 +48,6 @@ class Desk:
         self._floor = Floor(market, account, self._lives, self._completed)
         self._changes = Changes(market, account, self._lives, self._floor)
         self._square_off = SquareOff(market, account, self._lives, schedule, self._enter_for_rms)
-        self._doomed: set[str] = set()
-        """Orders that RMS will reject: they bind no margin."""
 
     @property
     def on_update(self) -> list[Callable[[Order, int], None]]:
@@ -131,11 +130,11 @@ class Desk:
 
     def open_orders(self) -> Iterable[Order]:
         """Orders that bind margin or holdings: of what may still trade, all but those that only wait."""
-        return [
-            order
-            for order in self._lives.book.open_orders()
-            if order.status is not Status.AMO_RECEIVED and order.order_id not in self._doomed
-        ]
+        return self._lives.binding
+
+    def open_groups(self) -> Mapping[Key, tuple[Order, ...]]:
+        """The same by instrument and product; a group whose orders have changed is a new tuple."""
+        return self._lives.binding.groups()
 
     def tokens(self) -> set[int]:
         """Instruments in which orders rest."""
@@ -150,7 +149,6 @@ class Desk:
         waiting = [order for order in self._lives.book.open_orders() if order.status is Status.AMO_RECEIVED]
         self._lives.clear(waiting)
         self._floor.forget()
-        self._doomed.clear()
 
     def _found(self, variety: str, order_id: str, now_ns: int) -> Order:
         if variety not in {member.value for member in Variety}:
@@ -187,7 +185,9 @@ class Desk:
             lacks = self._account.refuse(order, now_ns)
             why = Rejection(*lacks) if lacks is not None else None
         if why is not None:
-            self._doomed.add(order.order_id)
+            self._lives.binding.doom(order)
+        else:
+            self._lives.binding.changed(order)  # it has its protection price
 
         def validated(each: Order, then_ns: int, then: Effects) -> None:
             self._lives.move(each, Event.VALIDATE, then_ns)

@@ -14,7 +14,7 @@ from alphapanda.exchange.order import Order, Status, Trade
 from alphapanda.exchange.orders import protection, refusals, rejections
 from alphapanda.exchange.orders.life import STANDING, Event
 from alphapanda.exchange.orders.lives import Lives
-from alphapanda.exchange.orders.matching import Taken, triggers, walk
+from alphapanda.exchange.orders.matching import Taken, out_of_reach, triggers, walk
 from alphapanda.times import MINUTE_NS
 
 
@@ -29,14 +29,16 @@ class Floor:
         self._lives = lives
         self._on_complete = on_complete
         self._taken = Taken()
-        self._resting: dict[int, list[Order]] = {}
+        self._resting: dict[int, dict[str, Order]] = {}
+        """By token and order id, none of them empty."""
+        lives.on_end = self._leave
 
     def tokens(self) -> set[int]:
         return set(self._resting)
 
     def resting(self, token: int) -> list[Order]:
         """Orders in an instrument that have arrived and not ended, in the order of their arrival."""
-        return [order for order in self._resting.get(token, ()) if self._lives.book.living(order)]
+        return list(self._resting.get(token, {}).values())
 
     def forget(self) -> None:
         """A new day: nothing rests any more."""
@@ -51,7 +53,7 @@ class Floor:
         order.exchange_order_id = self._lives.book.exchange_order_id()
         order.exchange_ns = order.exchange_update_ns = now_ns
         self._lives.move(order, Event.WAIT if _waits(order) else Event.OPEN, now_ns)
-        self._resting.setdefault(order.listed.token, []).append(order)
+        self._resting.setdefault(order.listed.token, {})[order.order_id] = order
         self._limit_life(order, now_ns)
         if not self._lives.holds(order, self.match, now_ns, effects):
             self.match(order, now_ns, effects)
@@ -73,9 +75,18 @@ class Floor:
             self._taken.forget(token)
             if token not in self._resting:
                 continue
-            for order in self.resting(token):
+            for order in self._concerned(token, now_ns):
                 self.match(order, now_ns, Effects())
-            self._sweep(token)
+
+    def _concerned(self, token: int, now_ns: int) -> list[Order]:
+        """Of what rests there all but the many that the book and the last price leave as they are."""
+        resting = self.resting(token)
+        if self._market.hours.phase(resting[0].listed, now_ns) is not Phase.CONTINUOUS:
+            return resting
+        quote = self._market.quote(token, now_ns)
+        last = quote.money(quote.last)
+        bid, ask = (quote.money(side[0][1]) if side else None for side in (quote.bids, quote.asks))
+        return [order for order in resting if not out_of_reach(order, bid, ask, last)]
 
     def match(self, order: Order, now_ns: int, _: Effects) -> None:
         """Trigger it where its price is there, then trade what the book gives; IOC takes no more."""
@@ -174,12 +185,12 @@ class Floor:
     def _session_ended(self, order: Order, now_ns: int) -> None:
         self._lives.end(order, now_ns, refusals.SESSION_ENDED)
 
-    def _sweep(self, token: int) -> None:
-        """Instruments in which nothing rests are not watched."""
-        left = self.resting(token)
-        if left:
-            self._resting[token] = left
-        else:
+    def _leave(self, order: Order) -> None:
+        """It has ended. Instruments in which nothing rests are not watched."""
+        token = order.listed.token
+        resting = self._resting.get(token, {})
+        resting.pop(order.order_id, None)
+        if not resting:
             self._resting.pop(token, None)
 
 

@@ -11,6 +11,7 @@ from alphapanda.exchange.calls import Effects
 from alphapanda.exchange.clock import Clock
 from alphapanda.exchange.history import History
 from alphapanda.exchange.order import Order, Status, Trade
+from alphapanda.exchange.orders.binding import Binding
 from alphapanda.exchange.orders.book import Book
 from alphapanda.exchange.orders.life import Delays, Event, after
 from alphapanda.exchange.orders.refusals import Rejection
@@ -22,10 +23,16 @@ Step = Callable[[Order, int, Effects], None]
 Told = Callable[[Order, int], None]
 
 
+def nobody(_order: Order) -> None:
+    """Who hears of an end until somebody wants to."""
+
+
 class Lives:
     def __init__(self, schedule: Schedule, history: History, clock: Clock, seed: int) -> None:
         self.book = Book()
+        self.binding = Binding()
         self.on_update: list[Told] = []
+        self.on_end: Callable[[Order], None] = nobody
         self._schedule = schedule
         self._history = history
         self._clock = clock
@@ -48,6 +55,9 @@ class Lives:
 
     def write(self, order: Order, now_ns: int) -> None:
         self._history.add("order", now_ns, **self.book.write(order, now_ns), by=order.by)
+        self.binding.changed(order)
+        if order.ended:
+            self.on_end(order)
 
     def traded(self, trade: Trade, by: str) -> None:
         self._history.add("trade", trade.traded_ns, **self.book.book(trade), by=by)
@@ -118,4 +128,5 @@ class Lives:
 
     def clear(self, kept: list[Order]) -> None:
         self.book.clear(kept)
+        self.binding.clear()
         self._stuck = {each.order_id for each in kept if self.stuck(each)}

@@ -7,8 +7,8 @@ book anew. There is no model of a queue, and our orders do not meet each other.
 from collections.abc import Sequence
 from decimal import ROUND_CEILING, ROUND_FLOOR
 
-from alphapanda.events import Money, TransactionType
-from alphapanda.exchange.order import Order
+from alphapanda.events import Money, TransactionType, Validity
+from alphapanda.exchange.order import Order, Status
 from alphapanda.kite.encode import Level
 
 
@@ -62,6 +62,17 @@ def walk(order: Order, levels: Sequence[Level], divisor: int, taken: dict[int, i
 def triggers(order: Order, last: Money) -> bool:
     """Whether the last price has reached the trigger."""
     return (last - order.trigger_price) * order.transaction_type.sign >= 0
+
+
+def out_of_reach(order: Order, bid: Money | None, ask: Money | None, last: Money) -> bool:
+    """Whether neither the best prices nor the last one do anything to an order that rests there."""
+    if order.status is Status.TRIGGER_PENDING:
+        return not triggers(order, last)
+    if order.limit is None or order.validity is Validity.IOC:
+        return False
+    if order.transaction_type is TransactionType.BUY:
+        return ask is None or ask > order.limit
+    return bid is None or bid < order.limit
 
 
 def _units(limit: Money, divisor: int, side: TransactionType) -> int:

@@ -106,6 +106,7 @@ class Gateway:
             refusal, reply = error, envelope.refused(error)
         except Exception as error:  # noqa: BLE001 - one call that we cannot answer must not end the exchange for all
             reply = self._failed(call, error)
+        exchange.faults.answered(call, plan, reply.status)
         self._note(call, reply, refusal)
         return reply
 

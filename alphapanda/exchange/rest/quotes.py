@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Any
 
+from alphapanda.events import TransactionType
 from alphapanda.exchange.calls import CSV, Call, Refusal, Reply, invalid
 from alphapanda.exchange.exchange import Exchange
 from alphapanda.exchange.listing import HEADER, Listed, Listing
@@ -25,6 +26,8 @@ MOST_DAYS = {
     "day": 2000,
 }
 """Days in one request of candles, by interval (Kite forum, discussion 3105)."""
+CONTINUOUS = ("NFO-FUT", "MCX-FUT")
+"""Segments with candles over one contract after the other (Kite Connect documentation, historical data)."""
 TOKEN_DIGITS = 10
 """A token has 32 bits."""
 TRIGGER_PERCENT = 10
@@ -65,6 +68,9 @@ def historical(exchange: Exchange, call: Call) -> dict[str, list[list[Any]]]:
     listed = _by_token(exchange.market.listing, call.path["token"])
     if listed is None:
         raise invalid("invalid token")
+    continuous = fields.get("continuous") == "1"
+    if continuous and (interval != "day" or listed.segment not in CONTINUOUS):
+        raise invalid("continuous data is given only for day candles of futures of NFO and MCX")
     first, last = _moment(fields, "from"), _moment(fields, "to")
     if first > last:
         raise invalid("from date cannot be after to date")
@@ -76,7 +82,7 @@ def historical(exchange: Exchange, call: Call) -> dict[str, list[list[Any]]]:
         to_ns(first),
         to_ns(last),
         oi=fields.get("oi") == "1",
-        continuous=fields.get("continuous") == "1",
+        continuous=continuous,
         now_ns=call.now_ns,
     )
     return {"candles": rows}
@@ -84,12 +90,15 @@ def historical(exchange: Exchange, call: Call) -> dict[str, list[list[Any]]]:
 
 def trigger_range(exchange: Exchange, call: Call) -> dict[str, Row]:
     """Where the stop of a cover order may lie: below the price of a buy, above that of a sale."""
+    side = call.path["side"].upper()
+    if side not in set(TransactionType):
+        raise invalid("invalid transaction type: it is BUY or SELL")
     found: dict[str, Row] = {}
     for name, listed in _asked(exchange, call, MOST_PRICES).items():
         now = exchange.market.quote(listed.token, call.now_ns)
         far = now.last * TRIGGER_PERCENT // 100
-        buys = call.path["side"].lower() == "buy"
-        lower, upper = (now.last - far, now.last) if buys else (now.last, now.last + far)
+        far -= far % max(1, int(listed.instrument.tick_size * now.divisor))
+        lower, upper = (now.last - far, now.last) if side == "BUY" else (now.last, now.last + far)
         found[name] = {
             "instrument_token": listed.token,
             "lower": now.rupees(lower),
@@ -119,7 +128,7 @@ def _by_token(listing: Listing, text: str) -> Listed | None:
 def _now(exchange: Exchange, call: Call, listed: Listed) -> Quote:
     """What the instrument shows, as a fault has it shown."""
     now = exchange.market.quote(listed.token, call.now_ns)
-    return exchange.faults.quoted(call.kind, now, listed.key, call.now_ns)
+    return now if call.effects.unseen else exchange.faults.quoted(call.kind, now, listed.key, call.now_ns)
 
 
 def _ltp(now: Quote) -> Row:

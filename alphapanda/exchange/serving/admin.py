@@ -16,10 +16,11 @@ from alphapanda.errors import DataError
 from alphapanda.exchange.calls import JSON, Refusal
 from alphapanda.exchange.clock import FASTEST, MAX, SLOWEST, Clock
 from alphapanda.exchange.faults import read_script
+from alphapanda.exchange.history import KINDS
 from alphapanda.exchange.notation import whole
 from alphapanda.exchange.serving.http import body_of, form_of
 from alphapanda.exchange.serving.pump import PUMP, Pump
-from alphapanda.times import IST, SECOND_NS, to_ist, to_ns
+from alphapanda.times import DAY_NS, IST, SECOND_NS, to_ist, to_ns
 
 NDJSON = "application/x-ndjson"
 DOORS = {
@@ -61,6 +62,7 @@ def _forgiving(door: Any) -> Door:
 
     async def answer(request: web.Request) -> web.Response:
         try:
+            _check_query(request)
             response: web.Response = await door(request)
         except (Mistake, DataError) as error:
             return _json({"error": str(error)}, status=400)
@@ -69,6 +71,12 @@ def _forgiving(door: Any) -> Door:
         return response
 
     return answer
+
+
+def _check_query(request: web.Request) -> None:
+    known = ("after", "kind") if request.path == "/admin/history" else ()
+    if unknown := sorted(set(request.query) - set(known)):
+        raise Mistake(f"{request.path} knows no {unknown[0]!r}; it takes {' and '.join(known) or 'no query'}")
 
 
 def _json(data: Any, status: int = 200) -> web.Response:
@@ -90,6 +98,8 @@ async def _history(request: web.Request) -> web.Response:
         raise Mistake(f"after={named_line!r} is not the number of a line")
     named = (kind for words in request.query.getall("kind", []) for kind in words.split(","))
     kinds = frozenset(kind.strip() for kind in named if kind.strip())
+    if unknown := sorted(kinds - KINDS):
+        raise Mistake(f"there is no kind {unknown[0]!r}; there are {', '.join(sorted(KINDS))}")
     pump = request.app[PUMP]
     pump.catch_up()
     pump.wake()
@@ -180,21 +190,24 @@ def _speed(value: Any) -> float:
 
 
 def _moment(clock: Clock, name: str, value: Any) -> int:
-    """The exchange time that a step or a time of day means."""
+    """The exchange time that a step or a time of day means: tomorrow's where today's is past."""
     if name == "step":
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 10 * 86_400:
             raise Mistake('"step" has to be a number of seconds above 0, at most ten days')
         return clock.now_ns + round(value * SECOND_NS)
     now = to_ist(clock.now_ns)
     try:
+        of_day = len(value) <= 15
         named = (
             datetime.combine(now.date(), time.fromisoformat(value))
-            if len(value) <= 15
+            if of_day
             else datetime.fromisoformat(value)
         )
     except (TypeError, ValueError):
         raise Mistake('"to" has to be a time of day or a date and time, such as "15:20:00"') from None
     until_ns = to_ns(named if named.tzinfo else named.replace(tzinfo=IST))
+    if of_day and until_ns < clock.now_ns:
+        until_ns += DAY_NS
     if not 0 <= until_ns - clock.now_ns <= 10 * 86_400 * SECOND_NS:
         raise Mistake(f'"to" {value} is not within ten days after {now.isoformat()}, which it is now')
     return until_ns

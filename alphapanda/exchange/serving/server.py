@@ -96,7 +96,8 @@ def _log(say: Callable[[str], None]) -> logging.Logger:
 
 
 async def serve(start: Start, *, ready: Callable[[str], None], say: Callable[[str], None]) -> None:
-    """Until SIGTERM or SIGINT. `ready` gets the root once requests are answered, `say` lines for a person.
+    """Until SIGTERM, SIGINT or SIGHUP. `ready` gets the root once requests are answered, `say` lines for a
+    person.
 
     Raises CannotStart, and Fatal where the history can no longer be written.
     """
@@ -204,9 +205,15 @@ def _listening(port: int) -> socket.socket:
         ) from error
 
 
+def _endings() -> list[signal.Signals]:
+    """SIGHUP ends it too, but where whoever started it (nohup) had it ignored."""
+    ignored = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    return [signal.SIGTERM, signal.SIGINT, *([] if ignored else [signal.SIGHUP])]
+
+
 async def _run(pump: Pump, file: HistoryFile, ready: Callable[[], None]) -> None:
     """Until a signal, or until the history cannot be written."""
-    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+    with anyio.open_signal_receiver(*_endings()) as signals:
         async with anyio.create_task_group() as tasks:
 
             async def watch_file() -> None:

@@ -1,7 +1,7 @@
 """Leave to sell holdings, for an account without DDPI."""
 
 import pytest
-from account_days import BUY, ITC, NOW, SELL, SIX, TATASTEEL, account, holding, order, trade
+from account_days import BUY, ITC, NOW, SELL, SIX, TATASTEEL, account, holding, order, rest, trade
 
 from alphapanda.exchange.calls import Refusal
 
@@ -36,7 +36,7 @@ def test_a_granted_request_is_used_up_by_sales_and_resting_sales():
     assert holding(one, ITC)["authorised_date"] == "2026-04-15 09:15:00"
     assert one.needs_authorisation(order(ITC, SELL, 15, "305")) is None
     resting = order(ITC, SELL, 10, "305")
-    one.open_orders = lambda: [resting]
+    rest(one, [resting])
     assert one.needs_authorisation(order(ITC, SELL, 6, "305")).startswith("1 quantity")
     resting.filled_quantity = 10
     one.on_trade(trade(ITC, SELL, 10, "305"))

@@ -3,7 +3,22 @@
 from contextlib import suppress
 
 import pytest
-from account_days import BUY, CARRIED, DAY_NS, INFY, ITC, MARKET, NOW, SELL, account, left, net, order, trade
+from account_days import (
+    BUY,
+    CARRIED,
+    DAY_NS,
+    INFY,
+    ITC,
+    MARKET,
+    NOW,
+    SELL,
+    account,
+    left,
+    net,
+    order,
+    rest,
+    trade,
+)  # fmt: skip
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -115,7 +130,7 @@ def test_shares_that_an_open_order_sells_are_not_converted_away():
     one = account(100_000)
     one.on_trade(trade(INFY, BUY, 10, "1300", "CNC"))
     resting = order(INFY, SELL, 6, "1400")
-    one.open_orders = lambda: [resting]
+    rest(one, [resting])
     with pytest.raises(Refusal, match="Open orders sell 1 of"):
         one.convert(asked(5, old_product="CNC", new_product="MIS"), NOW)
     assert one.convert(asked(4, old_product="CNC", new_product="MIS"), NOW) is True

@@ -15,6 +15,7 @@ from account_days import (
     account,
     left,
     order,
+    rest,
     trade,
 )  # fmt: skip
 from hypothesis import given, settings
@@ -27,7 +28,7 @@ PRICE = Money("1300.00")
 
 
 def with_orders(one, *orders):
-    one.open_orders = lambda: orders
+    rest(one, orders)
     return one
 
 
@@ -191,7 +192,7 @@ steps = st.lists(
 def test_delivery_orders_that_are_accepted_never_make_the_money_negative(steps):
     """Each order rests or trades in part at its limit; the shares are paid out of what there was."""
     one, resting = account(300_000), []
-    one.open_orders = lambda: resting
+    rest(one, resting)
     spent = Money(0)
     for side, quantity, paise, percent in steps:
         price = Money(paise).scaleb(-2)
@@ -204,7 +205,7 @@ def test_delivery_orders_that_are_accepted_never_make_the_money_negative(steps):
             one.on_trade(trade(INFY, side, filled, price, order_id=wish.order_id))
             spent += side.sign * filled * price
         resting.append(wish)
-        assert one.ledger.available("equity", one.ledger.resting(NOW)) >= 0
+        assert one.ledger.available("equity", NOW) >= 0
         assert one.ledger.deliverable(INFY) >= 0
     assert one.ledger.cash["equity"] == 300_000 - spent
     row = one.positions(NOW)["net"]
@@ -219,7 +220,4 @@ def test_available_money_is_what_was_there_less_claims_and_plus_results(steps, p
     for side, quantity, paise, _ in steps:
         one.on_trade(trade(FUTURE, side, quantity, Money(paise).scaleb(-2), product))
     position = one.ledger.position(FUTURE, product)
-    assert (
-        one.ledger.available("equity", one.ledger.resting(NOW))
-        == 10_000_000 + position.realised - position.claimed
-    )
+    assert one.ledger.available("equity", NOW) == 10_000_000 + position.realised - position.claimed

@@ -18,7 +18,15 @@ def armed(when=None, *, on="orders", number=1, seed=1, added_ns=NOON):
 
 def fired(fault, calls, *, now_ns=NOON):
     """Which of so many matching calls it strikes, counted from 1."""
-    return [call for call in range(1, calls + 1) if fault.fires(now_ns)]
+    return [call for call in range(1, calls + 1) if strikes(fault, now_ns)]
+
+
+def strikes(fault, now_ns):
+    if not fault.due(now_ns):
+        return False
+    fault.strike()
+    fault.happened()
+    return True
 
 
 @pytest.mark.parametrize(
@@ -63,13 +71,23 @@ def test_it_never_fires_more_often_than_it_may(every, times, calls):
     assert fault.spent == (calls // every >= times)
 
 
+def test_what_lapses_is_not_counted_and_may_strike_another_call():
+    fault = armed(When(times=1))
+    assert fault.due(NOON)
+    fault.strike()
+    assert not fault.due(NOON)
+    fault.lapse()
+    assert strikes(fault, NOON)
+    assert (fault.matched, fault.fired, fault.spent) == (3, 1, True)
+
+
 def test_calls_outside_the_window_are_not_counted():
     fault = armed(When(at=time(12, 30), until=time(12, 31), nth=(2,)))
     half_past = NOON + 30 * 60 * SECOND_NS
-    assert not fault.fires(half_past - 1)
-    assert not fault.fires(half_past)
-    assert fault.fires(half_past + 1)
-    assert not fault.fires(half_past + 60 * SECOND_NS)
+    assert not strikes(fault, half_past - 1)
+    assert not strikes(fault, half_past)
+    assert strikes(fault, half_past + 1)
+    assert not strikes(fault, half_past + 60 * SECOND_NS)
     assert (fault.matched, fault.fired) == (2, 1)
 
 
@@ -81,7 +99,7 @@ def test_a_window_counts_from_when_the_script_came_in():
 
 
 def test_from_a_time_that_is_past_means_from_now_on():
-    assert armed(When(at=time(9))).fires(NOON)
+    assert armed(When(at=time(9))).due(NOON)
 
 
 def test_what_happens_by_the_clock_at_a_time_that_is_past_happens_tomorrow():

@@ -32,6 +32,7 @@ class Bench:
         self.history = History(lambda: 0)
         self.schedule = Schedule()
         self.did = []
+        self.reached = True
         self.orders = {}
         self.faults = Faults(script(*tables), seed, self.history, self.clock)
         self.faults.begin(
@@ -42,6 +43,7 @@ class Bench:
                 by_hand=lambda fields, now_ns: self.did.append(("by hand", fields["tradingsymbol"])),
                 square_off=lambda now_ns: self.did.append(("square off",)),
                 strike=lambda fault, now_ns: self.did.append(("strike", fault.do)),
+                in_reach=lambda fault: self.reached,
             )
         )
 
@@ -120,13 +122,160 @@ def test_a_fault_that_never_fires_is_listed_with_nought():
 
 
 def test_each_fault_counts_its_own_calls():
-    bench = Bench({"on": "any", "do": "down", "nth": 3}, {"on": "order", "do": "too_many", "nth": 2})
+    bench = Bench(
+        {"on": "any", "do": "down", "nth": 3},
+        {"on": "order", "do": "delay_after", "seconds": 1, "nth": 2},
+    )
     for kind in ("orders", "order.place", "order.cancel", "order.history"):
         bench.call(kind)
     assert [(line["fault"], line["call"]) for line in bench.lines] == [
         (1, "order.cancel"),
         (2, "order.cancel"),
     ]
+
+
+PAIRS = [
+    ("drop_before", "ambiguous"),
+    ("too_many", "html"),
+    ("empty", "truncated"),
+    ("html", "empty"),
+    ("truncated", "cut_body"),
+    ("reset_after", "no_content_type"),
+    ("no_content_type", "drop_after"),
+    ("down", "stuck"),
+    ("stuck", "down"),
+    ("drop_before", "late"),
+    ("fill_before_reply", "reset_before"),
+    ("stuck", "stuck"),
+    ("token_death", "token_death"),
+]
+TOGETHER = [
+    ("delay_before", "drop_before"),
+    ("delay_after", "delay_after"),
+    ("drop_after", "delay_after"),
+    ("ambiguous", "late"),
+    ("stuck", "drop_after"),
+    ("late", "fill_before_reply"),
+    ("html", "no_content_type"),
+    ("token_death", "down"),
+    ("manual_order", "manual_order"),
+]
+NEEDED = {"late": {"seconds": 1}, "delay_before": {"seconds": 1}, "delay_after": {"seconds": 1}}
+NEEDED |= {"manual_order": {"order": OWN}}
+
+
+def met_at_one_order(*kinds):
+    bench = Bench(*({"on": "order.place", "do": do, **NEEDED.get(do, {})} for do in kinds))
+    plan = bench.call("order.place")
+    bench.faults.answered(SimpleNamespace(now_ns=START, number=1, kind="order.place"), plan, 200)
+    assert sum(bench.counts.values()) == len(bench.lines)
+    return plan, bench.counts
+
+
+@pytest.mark.parametrize("kinds", PAIRS)
+def test_of_two_faults_that_exclude_each_other_the_first_happens_and_is_counted(kinds):
+    plan, counts = met_at_one_order(*kinds)
+    assert counts == {1: 1, 2: 0}
+    alone, _ = met_at_one_order(kinds[0])
+    assert (plan.accepts, plan.cut, plan.reply) == (alone.accepts, alone.cut, alone.reply)
+
+
+@pytest.mark.parametrize("kinds", TOGETHER)
+def test_faults_that_combine_are_both_counted(kinds):
+    _, counts = met_at_one_order(*kinds)
+    assert counts == {1: 1, 2: 1}
+
+
+def test_a_fault_that_did_not_happen_has_matched_and_may_still_have_its_times():
+    bench = Bench(
+        {"on": "orders", "do": "down", "nth": 1},
+        {"on": "orders", "do": "html", "times": 1},
+        {"on": "orders", "do": "timeout", "nth": 2},
+    )
+    for _ in range(4):
+        bench.call("orders")
+    assert [(row["matched"], row["count"]) for row in bench.faults.report()["faults"]] == [
+        (4, 1),
+        (4, 1),
+        (4, 0),
+    ]
+
+
+def test_what_a_fault_does_to_an_order_counts_only_where_the_order_is_taken():
+    bench = Bench({"on": "order.place", "do": "stuck", "times": 1})
+    for status in (400, 200, 200):
+        call = SimpleNamespace(now_ns=START, number=1, kind="order.place")
+        bench.faults.answered(call, bench.call("order.place"), status)
+        if status == 400:
+            assert bench.counts == {1: 0}
+            assert bench.lines == []
+    assert bench.counts == {1: 1}
+
+
+def test_prices_that_nobody_sees_are_not_spoilt():
+    bench = Bench({"on": "quote", "do": "html", "nth": 1}, {"on": "quote", "do": "nan", "nth": 2})
+    assert [bench.call("quote").effects.unseen for _ in range(3)] == [True, True, False]
+
+
+def test_one_quote_one_message_and_one_connection_have_one_fault_each():
+    bench = Bench(
+        {"on": "tick", "do": "frozen"},
+        {"on": "tick", "do": "zero"},
+        {"on": "frame", "do": "malformed", "sort": "empty"},
+        {"on": "frame", "do": "ws_reset"},
+        {"on": "ws.connect", "do": "ws_mute"},
+        {"on": "ws.connect", "do": "ws_refuse"},
+    )
+    assert bench.faults.tick(quote(), "NSE:INFY", START).last == 157_000
+    assert bench.faults.frames(1, b"abcd", START)[0] == (b"",)
+    assert [fault.do for fault in bench.faults.connecting(1, START)] == ["ws_mute"]
+    assert bench.counts == {1: 1, 2: 0, 3: 1, 4: 0, 5: 1, 6: 0}
+
+
+@pytest.mark.parametrize(
+    ("kinds", "counts"),
+    [
+        (("duplicate_update", "late_update"), {1: 1, 2: 1}),
+        (("reorder_updates", "duplicate_update"), {1: 1, 2: 1}),
+        (("lose_update", "duplicate_update"), {1: 1, 2: 0}),
+        (("late_update", "reorder_updates"), {1: 1, 2: 0}),
+        (("duplicate_update", "ws_reset"), {1: 1, 2: 0}),
+        (("late_update", "late_update"), {1: 1, 2: 0}),
+    ],
+)
+def test_an_update_is_lost_or_late_or_twice_and_late(kinds, counts):
+    needed = {"late_update": {"seconds": 1}}
+    bench = Bench(*({"on": "update", "do": do, **needed.get(do, {})} for do in kinds))
+    bench.faults.update(order(), "a", START, lambda text, now_ns: None)
+    assert bench.counts == counts
+
+
+def test_updates_that_are_all_reordered_change_places_in_pairs_of_which_one_was_held():
+    bench, sent = Bench({"on": "update", "do": "reorder_updates"}), []
+    for text in "abcde":
+        bench.faults.update(order(), text, bench.clock.now_ns, lambda text, now_ns: sent.append(text))
+    bench.pass_time(5)
+    assert sent == ["b", "a", "d", "c", "e"]
+    bench.faults.update(order(), "f", bench.clock.now_ns, lambda text, now_ns: sent.append(text))
+    assert bench.counts == {1: 4}
+
+
+def test_what_finds_no_session_and_no_connection_has_not_happened():
+    bench = Bench({"do": "ws_close", "after_s": 1}, {"on": "orders", "do": "token_death"})
+    bench.reached = False
+    bench.pass_time(2)
+    bench.call("orders")
+    assert (bench.counts, bench.did, bench.lines) == ({1: 0, 2: 0}, [], [])
+
+
+def test_without_a_point_and_a_time_it_happens_at_once():
+    bench = Bench({"do": "square_off"})
+    assert bench.did == []
+    bench.pass_time(0)
+    assert bench.did == [("square off",)]
+    added = bench.faults.add(script({"do": "token_death"}))
+    assert bench.did == [("square off",), ("kill", "close")]
+    assert [row["count"] for row in added["added"]] == [1]
 
 
 def test_a_fault_wants_its_symbol_and_its_tag():

@@ -21,7 +21,7 @@ def quote(**changes):
 
 
 def spoil(do, shown, point="tick", prices=None, **parameters):
-    return (prices or Prices()).spoil(shown, [Fault(do=do, number=1, **parameters)], point)
+    return (prices or Prices()).spoil(shown, Fault(do=do, number=1, **parameters), point)
 
 
 def word(packet, at, *, signed=False):

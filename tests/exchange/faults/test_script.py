@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from alphapanda.errors import DataError
 from alphapanda.exchange.faults import read_script
+from alphapanda.exchange.faults.fault import When
 from alphapanda.exchange.faults.kinds import KINDS
 from alphapanda.exchange.faults.points import CALLS, FRAME, ORDER, points_of
 from alphapanda.exchange.rest.routes import ROUTES
@@ -115,9 +116,9 @@ def test_the_shortest_fault_of_each_kind_is_read(do):
 @pytest.mark.parametrize("do", [do for do, kind in KINDS.items() if kind.timed])
 def test_what_can_happen_by_the_clock_needs_no_call(do):
     by_clock = {key: value for key, value in table(do).items() if key != "on"}
-    (fault,) = read({**by_clock, "after_s": 5}).faults
-    assert (fault.on, fault.when.after_s) == ("", 5.0)
-    assert 'needs a time: at = "HH:MM:SS" or after_s' in mistake(by_clock)
+    later, now = read({**by_clock, "after_s": 5}, by_clock).faults
+    assert (later.on, later.when.after_s) == ("", 5.0)
+    assert (now.on, now.when) == ("", When())
 
 
 @pytest.mark.parametrize("do", [do for do, kind in KINDS.items() if not kind.timed])
@@ -189,7 +190,12 @@ WRONG = [
         "reply = 'maybe'; allowed: given, lost, ambiguous",
     ),
     ({"on": "order.place", "do": "partial_fills", "pieces": 1}, "pieces = 1; allowed: a whole number from 2"),
-    ({"on": "orders", "do": "partial_book", "part": 1}, "part = 1; allowed: a part of the rows"),
+    (
+        {"on": "orders", "do": "partial_book", "part": 1},
+        "part = 1; allowed: a part of the rows from 0, below 1",
+    ),
+    ({"on": "orders", "do": "partial_book", "part": -0.1}, "part = -0.1; allowed: a part of the rows"),
+    ({"on": "orders", "do": "partial_book", "part": False}, "part = False; allowed: a part of the rows"),
     ({"on": "tick", "do": "absurd", "factor": 0}, "factor = 0; allowed: a number above 0"),
     (
         {"on": "frame", "do": "malformed", "sort": "odd"},

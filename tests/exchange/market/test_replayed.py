@@ -9,6 +9,8 @@ from market_rules import INFY, check, snapshot
 
 from alphapanda.errors import DataError
 from alphapanda.events import Money
+from alphapanda.exchange.exchange import Exchange
+from alphapanda.exchange.faults import Script
 from alphapanda.exchange.market import Market, open_market
 from alphapanda.exchange.market.given import segment_token
 from alphapanda.exchange.options import Options
@@ -29,7 +31,7 @@ timestamp,symbol,ltp,volume
 BARS = """\
 timestamp,symbol,open,high,low,close,volume
 2022-03-07 09:15:00,NIFTYBEES,170.00,170.50,169.90,170.20,500
-2022-03-07 09:16:00,NIFTYBEES,170.20,171.00,170.10,170.90,300
+2022-03-07 09:16:00,NIFTYBEES,170.20,171.00,170.10,170.15,300
 """
 
 
@@ -121,15 +123,149 @@ def test_candles_are_the_rows_and_before_them_an_invented_past(tmp_path):
     assert days[-3][4] == 1400.0
 
 
-def test_bars_are_replayed_too(tmp_path):
+def test_what_a_bar_holds_comes_to_pass_within_its_own_time(tmp_path):
     market = market_of(tmp_path, BARS)
     listed = market.listing.by_key("NSE:NIFTYBEES")
-    quote = check(market, listed, market.starts_ns + 60 * SECOND_NS)
-    assert (quote.open, quote.high, quote.low, quote.last, quote.volume) == (17000, 17100, 16990, 17090, 800)
-    rows = market.candles(
-        listed.token, "minute", market.starts_ns, market.starts_ns + DAY_NS, now_ns=market.starts_ns
-    )
-    assert rows == [["2022-03-07T09:15:00+0530", 170.0, 170.5, 169.9, 170.2, 500]]
+    seen = {}
+    now_ns = market.starts_ns
+    while now_ns < market.starts_ns + 5 * MINUTE_NS:
+        if market.step(now_ns, {listed.token}):
+            quote = check(market, listed, now_ns)
+            shown = quote.last, quote.open, quote.high, quote.low, quote.volume
+            seen[to_ist(now_ns).strftime("%H:%M:%S")] = shown
+        now_ns = market.next_step_ns(now_ns)
+    assert seen == {
+        "09:15:00": (17000, 17000, 17000, 17000, 125),
+        "09:15:15": (16990, 17000, 17000, 16990, 250),
+        "09:15:30": (17050, 17000, 17050, 16990, 375),
+        "09:15:59": (17020, 17000, 17050, 16990, 500),
+        "09:16:00": (17020, 17000, 17050, 16990, 575),
+        "09:16:15": (17100, 17000, 17100, 16990, 650),
+        "09:16:30": (17010, 17000, 17100, 16990, 725),
+        "09:16:59": (17015, 17000, 17100, 16990, 800),
+    }
+
+
+def test_candles_of_the_day_are_the_bars_of_the_file_as_far_as_they_have_come(tmp_path):
+    market = market_of(tmp_path, BARS)
+    token, starts_ns = market.listing.all()[0].token, market.starts_ns
+
+    def rows(seconds: float, interval: str = "minute") -> list[list[object]]:
+        now_ns = starts_ns + int(seconds * SECOND_NS)
+        return market.candles(token, interval, starts_ns, now_ns, now_ns=now_ns)
+
+    first = ["2022-03-07T09:15:00+0530", 170.0, 170.5, 169.9, 170.2, 500]
+    second = ["2022-03-07T09:16:00+0530", 170.2, 171.0, 170.1, 170.15, 300]
+    assert rows(0) == [[first[0], 170.0, 170.0, 170.0, 170.0, 125]]
+    assert rows(20) == [[first[0], 170.0, 170.0, 169.9, 169.9, 250]]
+    assert rows(59) == rows(59.9) == [first]
+    assert rows(80) == [first, [second[0], 170.2, 171.0, 170.2, 171.0, 150]]
+    assert rows(119) == rows(400) == [first, second]
+    assert rows(400, "day") == [["2022-03-07T00:00:00+0530", 170.0, 171.0, 169.9, 170.15, 800]]
+
+
+def test_bars_are_as_long_as_the_nearest_two_are_apart_and_end_with_the_session(tmp_path):
+    longer = """\
+timestamp,symbol,open,high,low,close,volume
+2022-03-07 15:20:00,INFY,100,104,98,102,40
+2022-03-07 15:25:00,INFY,102,103,101,101,40
+2022-03-08 15:00:00,INFY,101,101,101,101,40
+2022-03-08 15:28:00,INFY,101,105,99,103,40
+2022-03-08 15:28:00,TCS,10,15,9,13,40
+"""
+    market = market_of(tmp_path, longer)
+    infy, tcs = (market.listing.by_key(key).token for key in ("NSE:INFY", "NSE:TCS"))
+
+    def times(token: int, opens: str) -> list[str]:
+        now_ns, found = at(opens) - 1, []
+        while now_ns < at(opens) + 10 * MINUTE_NS:
+            market.quote(token, now_ns)
+            if (source := market._sources[token]).ticked_ns >= at(opens):
+                found.append(f"{to_ist(source.ticked_ns):%H:%M:%S}")
+            now_ns += SECOND_NS // 4
+        return list(dict.fromkeys(found))
+
+    assert times(infy, "2022-03-07 15:25:00") == ["15:25:00", "15:26:15", "15:27:30", "15:29:59"]
+    assert times(infy, "2022-03-08 15:28:00") == ["15:28:00", "15:28:30", "15:29:00", "15:29:59"]
+    assert times(tcs, "2022-03-08 15:28:00") == ["15:28:00", "15:28:15", "15:28:30", "15:28:59"]
+    opens, ends = at("2022-03-07 15:25:00"), at("2022-03-07 15:30:00")
+    rows = market.candles(infy, "minute", opens, ends, now_ns=ends)
+    assert [(row[0][11:16], row[4], row[5]) for row in rows] == [
+        ("15:25", 102.0, 10),
+        ("15:26", 103.0, 10),
+        ("15:27", 101.0, 10),
+        ("15:29", 101.0, 10),
+    ]
+
+
+def test_a_bar_is_over_when_a_tick_of_another_file_comes(tmp_path):
+    (tmp_path / "a.csv").write_text(BARS, encoding="utf-8")
+    tick = "timestamp,symbol,ltp,volume\n2022-03-07 09:16:20,NIFTYBEES,180,900\n"
+    (tmp_path / "b.csv").write_text(tick, encoding="utf-8")
+    market = open_market(Options(data=(tmp_path,)))
+    token, now_ns = market.listing.all()[0].token, at("2022-03-07 09:16:20")
+    assert [market.quote(token, each).last for each in (now_ns - 1, now_ns, now_ns + MINUTE_NS)] == [
+        17015,
+        18000,
+        18000,
+    ]
+
+
+def test_resting_orders_trade_at_the_low_and_the_high_of_a_bar_and_stops_trigger(tmp_path):
+    bars = """\
+timestamp,symbol,open,high,low,close,volume
+2022-03-07 09:15:00,INFY,205,206,204,205,4000
+2022-03-07 09:16:00,INFY,205,210,200,204,4000
+2022-03-07 09:17:00,INFY,204,204,204,204,4000
+"""
+    path = tmp_path / "prices.csv"
+    path.write_text(bars, encoding="utf-8")
+    exchange = Exchange(Options(data=(path,)), Script(()), wall=lambda: 0)
+    exchange.advance(exchange.market.starts_ns + 20 * SECOND_NS)
+
+    def order(**fields: str) -> str:
+        form = {"exchange": "NSE", "tradingsymbol": "INFY", "product": "MIS", "quantity": "1", **fields}
+        return exchange.desk.place("regular", form, exchange.clock.now_ns)["order_id"]
+
+    orders = [
+        order(transaction_type="BUY", order_type="LIMIT", price="200"),
+        order(transaction_type="BUY", order_type="LIMIT", price="199.95"),
+        order(transaction_type="SELL", order_type="LIMIT", price="210"),
+        order(transaction_type="SELL", order_type="SL", price="195", trigger_price="202"),
+        order(transaction_type="BUY", order_type="SL", price="215", trigger_price="208"),
+    ]
+    exchange.advance(exchange.market.starts_ns + 170 * SECOND_NS)
+    book = {row["order_id"]: row for row in exchange.desk.book(exchange.clock.now_ns)}
+    assert [(row["status"], float(row["average_price"])) for row in map(book.get, orders)] == [
+        ("COMPLETE", 200.0),
+        ("OPEN", 0.0),
+        ("COMPLETE", 210.0),
+        ("COMPLETE", 199.95),
+        ("COMPLETE", 210.05),
+    ]
+
+
+def test_an_instrument_has_its_first_price_before_its_first_row_and_then_always_its_last(tmp_path):
+    text = TICKS + "2021-04-09 11:00:00,TCS,3300.00,70\n2021-04-13 11:00:00,TCS,3310.00,70\n"
+    moments = [at(f"2021-04-{text}") for text in ("06 10:00", "08 10:00", "09 10:59", "09 11:00", "13 10:00")]
+    market = market_of(tmp_path, text)
+    tcs = market.listing.by_key("NSE:TCS")
+    assert [check(market, tcs, now_ns).last for now_ns in moments] == [330000] * 5
+    assert f"{to_ist(market.quote(tcs.token, moments[-1]).time_s * SECOND_NS):%d %H:%M}" == "09 11:00"
+    once = [walked(market_of(tmp_path, text), tcs.token, [moment])[0] for moment in moments]
+    assert walked(market_of(tmp_path, text), tcs.token, moments) == once
+    days = market.candles(tcs.token, "day", moments[0] - 30 * DAY_NS, moments[-1], now_ns=moments[-1])
+    assert [day[0][:10] for day in days[-2:]] == ["2021-04-05", "2021-04-09"]
+    assert days[-2][4] == 3300.0
+
+
+def test_a_file_without_a_header_is_read_with_the_names_of_its_columns(tmp_path):
+    path = tmp_path / "INFY.csv"
+    path.write_text("2021-04-06 09:15:05,1400.00,1000\n2021-04-06 09:15:09,1402.50,1500\n", encoding="utf-8")
+    with pytest.raises(DataError, match="needs --columns"):
+        open_market(Options(data=(path,)))
+    market = open_market(Options(data=(path,), columns=("timestamp", "ltp", "volume")))
+    assert market.last_price(INFY, at("2021-04-06 09:15:10")) == Money("1402.50")
 
 
 def test_contracts_of_a_file_are_known_by_their_symbols(tmp_path):

@@ -224,3 +224,15 @@ def test_the_same_calls_at_the_same_times_give_the_same_history():
     assert day(1) == day(1)
     assert day(1) != day(2)  # steps take their time by the seed
     assert msgspec.json.decode(day(1).splitlines()[0])["at"].startswith(f"{DAY}T10:00:00")
+
+
+def test_a_resting_sale_binds_what_it_would_fetch_as_prices_move():
+    floor = Floor()
+    left = floor.account.ledger.available
+    whole = left("equity", floor.now_ns)
+    floor.place(SHARE, "SELL", 10, price=110, product="MIS")
+    assert whole - left("equity", floor.now_ns) == 220
+    floor.show(SHARE, last=150.0, bids=(), asks=())
+    assert whole - left("equity", floor.now_ns) == 300
+    floor.show(SHARE, last=100.0)
+    assert whole - left("equity", floor.now_ns) == 220

@@ -124,6 +124,26 @@ class Orders(RuleBasedStateMachine):
         self.floor.desk.square_off(self.floor.now_ns)
 
     @invariant()
+    def money_is_what_it_is_when_all_is_reckoned_anew(self):
+        if not hasattr(self, "floor"):
+            return
+        ledger, now_ns, groups = self.floor.account.ledger, self.floor.now_ns, self.floor.desk.open_groups()
+        kept = ledger.available("equity", now_ns)
+        ledger.open_groups = lambda: {key: list(orders) for key, orders in groups.items()}
+        assert kept == ledger.available("equity", now_ns)
+        ledger.open_groups = self.floor.desk.open_groups
+
+    @invariant()
+    def what_stands_at_the_exchange_binds_money(self):
+        if not hasattr(self, "floor"):
+            return
+        desk = self.floor.desk
+        bound = {order.order_id for order in desk.open_orders()}
+        rows = desk.book(self.floor.now_ns + 10**9)
+        assert bound >= {row["order_id"] for row in rows if row["status"] in ("OPEN", "TRIGGER PENDING")}
+        assert not bound & {row["order_id"] for row in rows if Status(row["status"]).ended}
+
+    @invariant()
     def rows_add_up(self):
         if not hasattr(self, "floor"):
             return

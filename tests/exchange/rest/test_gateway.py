@@ -212,6 +212,26 @@ def test_the_history_has_what_was_answered_inside_whatever_a_fault_makes_of_it()
     assert "html" in plan.spoil(reply).content_type
 
 
+def test_what_a_fault_does_to_an_order_is_counted_once_the_order_is_taken():
+    desk = Desk('[[fault]]\non = "order.place"\ndo = "stuck"\ntimes = 1')
+    fields = {"exchange": "NSE", "tradingsymbol": "INFY", "transaction_type": "BUY", "product": "CNC"}
+    fields |= {"order_type": "MARKET", "market_protection": "-1"}
+    assert desk.ask("POST", "/orders/regular", form=list(fields.items()))[0] == 400
+    assert desk.lines("fault") == []
+    fields["quantity"] = "1"
+    for _ in range(2):
+        assert desk.ask("POST", "/orders/regular", form=list(fields.items()))[0] == 200
+    assert [(line["count"], line["request"]) for line in desk.lines("fault")] == [(1, 2)]
+
+
+def test_a_price_that_nobody_sees_is_not_counted_as_spoilt():
+    desk = Desk('[[fault]]\non = "ltp"\ndo = "drop_after"\nnth = 1\n[[fault]]\non = "ltp"\ndo = "zero"')
+    for second in range(2):
+        desk.wall = second * SECOND_NS
+        desk.ask("GET", "/quote/ltp", query=[("i", "NSE:INFY")])
+    assert [(line["do"], line["count"]) for line in desk.lines("fault")] == [("drop_after", 1), ("zero", 1)]
+
+
 def test_a_call_is_handled_at_the_time_it_is_answered():
     desk = Desk()
     call = desk.gateway.receive("GET", "/user/profile", headers=AUTHORIZATION)

@@ -9,6 +9,7 @@ import pytest
 from kiteconnect import KiteConnect
 from market_rules import INFY
 
+from alphapanda.events import Money
 from alphapanda.exchange.calls import Call, Effects, Refusal
 from alphapanda.exchange.exchange import Exchange
 from alphapanda.exchange.faults import Script
@@ -161,6 +162,22 @@ def test_candles_that_cannot_be_given_are_refused(exchange, fields, told):
     assert (refused.value.code, refused.value.error_type) == (400, "InputException")
 
 
+@pytest.mark.parametrize(
+    ("key", "interval"),
+    [("NFO:NIFTY26APRFUT", "minute"), ("NSE:INFY", "day"), ("CDS:USDINR26APRFUT", "day")],
+)
+def test_continuous_candles_are_those_of_days_of_some_futures(exchange, key, interval):
+    def rows(key: str, interval: str) -> Any:
+        token = str(exchange.market.listing.by_key(key).token)
+        asked = {"token": token, "from_": "2026-04-09", "to": "2026-04-15", "continuous": "1"}
+        return quotes.historical(exchange, ask(exchange, **asked, interval=interval))["candles"]
+
+    assert rows("NFO:NIFTY26APRFUT", "day")
+    with pytest.raises(Refusal, match="day candles of futures") as refused:
+        rows(key, interval)
+    assert (refused.value.code, refused.value.error_type) == (400, "InputException")
+
+
 def test_open_interest_comes_when_asked_for(exchange):
     token = exchange.market.listing.by_key("NFO:NIFTY26APRFUT").token
     asked = {"token": str(token), "interval": "day", "from_": "2026-04-09", "to": "2026-04-15"}
@@ -175,6 +192,14 @@ def test_the_stop_of_a_cover_order_lies_on_its_side_of_the_price(exchange):
     buy = quotes.trigger_range(exchange, ask(exchange, "NSE:INFY", side="buy"))["NSE:INFY"]
     sell = quotes.trigger_range(exchange, ask(exchange, "NSE:INFY", side="sell"))["NSE:INFY"]
     assert buy["lower"] < buy["upper"] == price == sell["lower"] < sell["upper"]
+    for limit in (buy["lower"], sell["upper"]):
+        assert Money(str(limit)) % exchange.market.listing.by_token(INFY).instrument.tick_size == 0
+
+
+def test_a_trigger_range_is_asked_for_one_of_two_sides(exchange):
+    with pytest.raises(Refusal, match="BUY or SELL") as refused:
+        quotes.trigger_range(exchange, ask(exchange, "NSE:INFY", side="hold"))
+    assert (refused.value.code, refused.value.error_type) == (400, "InputException")
 
 
 def test_a_fault_spoils_the_list(exchange):

@@ -77,6 +77,36 @@ def test_a_paused_clock_stands_and_steps(fresh):
     assert [line["do"] for line in fresh.history("clock")] == ["step", "to", "to"]
 
 
+def test_a_time_of_day_that_is_past_is_tomorrows(fresh):
+    fresh.admin("clock", {"to": "23:56:00"})
+    assert fresh.admin("clock", {"to": "23:56:00"})["now"] == "2026-04-15T23:56:00+05:30"
+    assert fresh.admin("clock", {"to": "06:00:01"})["now"] == "2026-04-16T06:00:01+05:30"
+
+
+def test_a_fault_without_a_time_happens_when_it_is_posted(fresh):
+    status, added = posted(fresh, "faults", '[[fault]]\ndo = "token_death"', "text/plain")
+    assert (status, added["added"][0]["count"]) == (200, 1)
+    assert fresh.history("session")[-1]["do"] == "death"
+    assert fresh.history("fault")[-1]["do"] == "token_death"
+
+
+@pytest.mark.parametrize(
+    ("door", "said"),
+    [
+        ("history?kind=nope", "there is no kind 'nope'; there are clock, day, end, failure, fault, "),
+        ("history?kind=order,nope", "there is no kind 'nope'"),
+        ("history?afer=3", "/admin/history knows no 'afer'; it takes after and kind"),
+        ("faults?kind=order", "/admin/faults knows no 'kind'; it takes no query"),
+    ],
+)
+def test_a_query_that_means_nothing_is_a_mistake(server, door, said):
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        server.get(f"/admin/{door}")
+    with caught.value as reply:
+        assert reply.code == 400
+        assert said in json.loads(reply.read())["error"]
+
+
 def test_the_owner_trades_by_hand(server):
     placed = server.admin("orders", ORDER)
     server.admin("clock", {"step": 2})
@@ -143,7 +173,7 @@ def state(server):
         ("clock", '{"speed": 1e-320}'),
         pytest.param("clock", f'{{"speed": 1{"0" * 400}}}', id="clock-speed-of-400-digits"),
         ("clock", '{"speed": true}'),
-        ("clock", '{"to": "09:00:00"}'),
+        ("clock", '{"to": "2026-04-15 09:00:00"}'),
         ("clock", '{"to": "noon"}'),
         ("clock", '{"to": 15}'),
         ("clock", '{"to": "2027-01-01 09:00:00"}'),

@@ -27,7 +27,7 @@ from alphapanda.exchange.serving.server import Start, serve
 AUTHORIZATION = {"Authorization": "token rehearsal:today"}
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_ends_it_with_its_history_whole(tmp_path, number):
     history = tmp_path / "history.ndjson"
     with (
