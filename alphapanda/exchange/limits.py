@@ -3,7 +3,8 @@
 They count by the machine's clock at any speed of the exchange: calls in a calendar second (forum, comment
 52125), orders in the sixty seconds before, which is the stricter reading of "a minute". Only the orders of a
 day are counted by the exchange's day. A refused order counts towards its minute and its day too, as users of
-Kite found (forum, discussion 7679).
+Kite found (forum, discussion 7679), but for those that the minute itself refuses: else who tries again at once
+would be shut out for good.
 """
 
 from collections import deque
@@ -37,16 +38,19 @@ class Window:
 
 
 class Sliding:
-    """Counts what happened in the minute that ends now, as far as `most` and one."""
+    """Takes `most` in the minute that ends now; what it does not take it does not count."""
 
     def __init__(self, most: int) -> None:
-        self._times: deque[int] = deque(maxlen=most + 1)
+        self._most = most
+        self._times: deque[int] = deque()
 
-    def add(self, wall_ns: int) -> int:
-        self._times.append(wall_ns)
-        while self._times[0] <= wall_ns - MINUTE_NS:
+    def takes(self, wall_ns: int) -> bool:
+        while self._times and self._times[0] <= wall_ns - MINUTE_NS:
             self._times.popleft()
-        return len(self._times)
+        if len(self._times) == self._most:
+            return False
+        self._times.append(wall_ns)
+        return True
 
 
 class RateLimits:
@@ -68,10 +72,10 @@ class RateLimits:
             raise Refusal(429, "NetworkException", TOO_MANY)
 
     def _take_order(self, call: Call) -> None:
-        minute = self._minute.add(call.wall_ns)
+        taken = self._minute.takes(call.wall_ns)
         placed = _orders(call) if call.kind == "order.place" else 0
         day = self._day.add(day_of(call.now_ns), placed)
-        if minute > ORDERS_PER_MINUTE or (placed and day > ORDERS_PER_DAY):
+        if not taken or (placed and day > ORDERS_PER_DAY):
             raise Refusal(429, "NetworkException", TOO_MANY_ORDERS)
 
 

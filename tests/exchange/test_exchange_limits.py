@@ -105,6 +105,13 @@ def test_a_client_that_straddles_a_calendar_minute_has_no_more_orders_than_anoth
     assert passes(limits, "order", call(starts + MINUTE_NS)) == ""
 
 
+def test_who_tries_again_and_again_is_let_in_when_the_minute_has_room():
+    limits = RateLimits()
+    said = orders(limits, 10 * 120, WALL)
+    assert said.count("") == 2 * ORDERS_PER_MINUTE
+    assert said[600:1_000] == [""] * ORDERS_PER_MINUTE
+
+
 def test_limits_can_be_off():
     limits = RateLimits(enabled=False)
     assert not any(orders(limits, 2 * ORDERS_PER_MINUTE, WALL, per_second=ORDERS_PER_MINUTE))

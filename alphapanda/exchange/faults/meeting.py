@@ -9,10 +9,11 @@ from collections.abc import Iterable
 from alphapanda.exchange.faults.armed import Armed
 from alphapanda.exchange.faults.fault import Fault
 
-HANDLED, ANSWER, PRICES, REPLY = "handled", "answer", "prices", "reply"
-"""What becomes of a call: the exchange handles it, its own answer is sent, with the prices in it, or at least
-some reply is."""
-CALL = frozenset({HANDLED, ANSWER, PRICES, REPLY})
+HANDLED, LIFE, ANSWER, PRICES, REPLY = "handled", "life", "answer", "prices", "reply"
+"""What becomes of a call: the exchange handles it, its order lives as orders do, its own answer is sent, with
+the prices in it, or at least some reply is."""
+INSIDE = frozenset({HANDLED, LIFE})
+CALL = INSIDE | {ANSWER, PRICES, REPLY}
 Parts = frozenset[str]
 NONE: Parts = frozenset()
 
@@ -61,7 +62,7 @@ def _of(fault: Fault) -> tuple[Parts, Parts]:
     if fault.do in _BESIDE:
         return NONE, NONE
     if fault.do in _INSIDE:
-        return _late(fault) if fault.do == "late" else (frozenset({HANDLED}), NONE)
+        return _late(fault) if fault.do == "late" else (INSIDE, frozenset({LIFE}))
     if fault.do in _SHOWN:
         return frozenset({HANDLED, ANSWER}), NONE
     match fault.do:
@@ -72,13 +73,13 @@ def _of(fault: Fault) -> tuple[Parts, Parts]:
         case "drop_before" | "reset_before":
             return frozenset({REPLY}), CALL
         case "drop_after" | "reset_after":
-            return frozenset({REPLY}), CALL - {HANDLED}
+            return frozenset({REPLY}), CALL - INSIDE
         case _:
-            return frozenset({ANSWER}), frozenset({ANSWER} if fault.accepted else {ANSWER, HANDLED})
+            return frozenset({ANSWER}), frozenset({ANSWER} if fault.accepted else {ANSWER, *INSIDE})
 
 
 def _late(fault: Fault) -> tuple[Parts, Parts]:
     """By what the caller hears of the order."""
     needs = {"given": {HANDLED}, "lost": {HANDLED, REPLY}, "ambiguous": {HANDLED, ANSWER}}[fault.reply]
-    takes = {"given": NONE, "lost": CALL - {HANDLED}, "ambiguous": {ANSWER}}[fault.reply]
+    takes = {"given": NONE, "lost": CALL - INSIDE, "ambiguous": {ANSWER}}[fault.reply]
     return frozenset(needs), frozenset(takes)

@@ -147,6 +147,10 @@ PAIRS = [
     ("drop_before", "late"),
     ("fill_before_reply", "reset_before"),
     ("stuck", "stuck"),
+    ("stuck", "reject"),
+    ("reject", "partial_fills"),
+    ("partial_fills", "stuck"),
+    ("stuck", "fill_before_reply"),
     ("token_death", "token_death"),
 ]
 TOGETHER = [
@@ -161,7 +165,7 @@ TOGETHER = [
     ("manual_order", "manual_order"),
 ]
 NEEDED = {"late": {"seconds": 1}, "delay_before": {"seconds": 1}, "delay_after": {"seconds": 1}}
-NEEDED |= {"manual_order": {"order": OWN}}
+NEEDED |= {"manual_order": {"order": OWN}, "reject": {"message": "No."}, "partial_fills": {"pieces": 2}}
 
 
 def met_at_one_order(*kinds):

@@ -27,8 +27,17 @@ from alphapanda.exchange.serving.server import Start, serve
 AUTHORIZATION = {"Authorization": "token rehearsal:today"}
 
 
+@pytest.fixture
+def hangup():
+    """Sets what a child started from here does at a SIGHUP, whatever `nohup` has said of these tests."""
+    before = signal.getsignal(signal.SIGHUP)
+    yield partial(signal.signal, signal.SIGHUP)
+    signal.signal(signal.SIGHUP, before)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
-def test_a_signal_ends_it_with_its_history_whole(tmp_path, number):
+def test_a_signal_ends_it_with_its_history_whole(tmp_path, number, hangup):
+    hangup(signal.SIG_DFL)
     history = tmp_path / "history.ndjson"
     with (
         exchange_server(tmp_path, "--history", history) as server,
@@ -45,6 +54,16 @@ def test_a_signal_ends_it_with_its_history_whole(tmp_path, number):
     assert lines[: len(before)] == before
     assert lines[-1]["kind"] == "end"
     assert [line["seq"] for line in lines] == list(range(1, len(lines) + 1))
+
+
+def test_a_hangup_that_was_ignored_at_the_start_is_ignored(tmp_path, hangup):
+    hangup(signal.SIG_IGN)
+    with exchange_server(tmp_path) as server, closing(server.connection()) as client:
+        server.send(signal.SIGHUP)
+        client.request("GET", "/orders")
+        assert client.getresponse().status == 403
+        server.send(signal.SIGTERM)
+        assert server.ended() == 0
 
 
 def test_the_tickers_end_is_told_and_in_the_history_before_its_own(tmp_path):
