@@ -3,8 +3,8 @@
 They count by the machine's clock at any speed of the exchange: calls in a calendar second (forum, comment
 52125), orders in the sixty seconds before, which is the stricter reading of "a minute". Only the orders of a
 day are counted by the exchange's day. A refused order counts towards its minute and its day too, as users of
-Kite found (forum, discussion 7679), but for those that the minute itself refuses: else who tries again at once
-would be shut out for good.
+Kite found (forum, discussion 7679), but for those that the minute itself refuses: else who tries again at
+once would be shut out for good.
 """
 
 from collections import deque
