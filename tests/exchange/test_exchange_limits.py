@@ -105,6 +105,14 @@ def test_a_client_that_straddles_a_calendar_minute_has_no_more_orders_than_anoth
     assert passes(limits, "order", call(starts + MINUTE_NS)) == ""
 
 
+def test_only_what_is_a_minute_old_makes_room():
+    limits = RateLimits()
+    assert not any(orders(limits, 5, WALL))
+    assert not any(orders(limits, ORDERS_PER_MINUTE - 5, WALL + 10 * SECOND_NS))
+    said = orders(limits, 6, WALL + MINUTE_NS)
+    assert said == [""] * 5 + ["Maximum allowed order requests exceeded."]
+
+
 def test_who_tries_again_and_again_is_let_in_when_the_minute_has_room():
     limits = RateLimits()
     said = orders(limits, 10 * 120, WALL)
