@@ -19,7 +19,7 @@ FINISH_S = 60
 
 def main(url: str, api_key: str, access_token: str) -> None:
     from kiteconnect import KiteTicker  # noqa: PLC0415 - the parent imports this file without Twisted
-    from twisted.internet import reactor  # noqa: PLC0415
+    from twisted.internet import reactor  # noqa: PLC0415 - importing it installs it
 
     ticker = KiteTicker(api_key, access_token, root=url)
 

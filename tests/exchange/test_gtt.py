@@ -138,7 +138,10 @@ def test_a_trigger_lives_a_year_and_is_listed_for_a_week_more(exchange):
     exchange.gtt.delete(gone, start)
     row = exchange.gtt.row(waiting)
     assert (row["created_at"], row["expires_at"]) == ("2026-04-15 09:15:00", "2027-04-15 09:15:00")
-    ids = lambda at: [row["id"] for row in exchange.gtt.rows(at)]  # noqa: E731
+
+    def ids(at):
+        return [row["id"] for row in exchange.gtt.rows(at)]
+
     assert ids(start) == [int(gone), int(waiting)]
     assert ids(start + 7 * DAY_NS) == [int(waiting)]
     exchange.gtt.new_day(start + YEAR_NS - 1)

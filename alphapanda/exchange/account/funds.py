@@ -79,9 +79,11 @@ class Claimed:
             if held and (held > 0) != (wish.quantity > 0):
                 units = min(abs(wish.quantity), abs(held) - closing)
                 closing += units
-                wish = wish._replace(quantity=wish.quantity + (units if held > 0 else -units))  # noqa: PLW2901
-            if wish.quantity:
-                opens.append(wish)
+                left = wish._replace(quantity=wish.quantity + (units if held > 0 else -units))
+            else:
+                left = wish
+            if left.quantity:
+                opens.append(left)
         freed = claimed if opens and closing else ZERO
         return max(ZERO, self._sum(opens) - freed)
 
