@@ -6,7 +6,7 @@ feed ──ticks──► strategy ──signal──► risk ──approved─�
                    │ order events     └── snapshot ── portfolio ◄── order events ──┘
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -117,8 +117,8 @@ FLOW: tuple[Edge, ...] = (
     Edge(OrderAdopted, Stage.EXECUTION, Keep.BOUNDED),
 )
 """Every event that crosses, and to whom. `PlaceOrder` and `CancelOrder` cross no queue: the execution shell
-performs them at once. `Booked`, `Valued`, `DayRolled`, `Marked` and `StrategyFailed` end in the journal and
-the log."""
+performs them at once. `Booked`, `Valued`, `DayRolled`, `Marked`, `StrategyFailed` and what was found beside a
+broker's books (`Compared`, `ChargesCompared`, `ExternalSeen`) end in the journal and the log."""
 
 
 def targets(event: type) -> tuple[Stage, ...]:
@@ -165,6 +165,8 @@ class Plan(Struct, frozen=True, kw_only=True):
     freeze: Freeze | None = None
     protection: Mapping[str, Money] = {}
     """Market protection of the brokers that know it, in percent."""
+    listing: Collection[str] = ()
+    """The brokers that list instruments daily: what is not on the day's list is not entered there."""
     intraday: Intraday | None = None
     """When MIS positions end; None where no session ends them."""
 
@@ -213,6 +215,7 @@ def build_cores(plan: Plan, saved: Saved | None = None) -> Cores:
             reserve=plan.reserve,
             freeze=plan.freeze,
             protection=plan.protection,
+            listing=plan.listing,
             intraday=intraday,
             margins=plan.margins,
             past=past.orders,

@@ -55,6 +55,7 @@ def plan_of(
         reserve=reserve_of(settings),
         freeze=freeze(),
         protection={"zerodha": settings.zerodha.market_protection},
+        listing=("zerodha",),
         calendar=sessions,
         intraday=intraday_of(settings, sessions) if sessions is not None else None,
     )
@@ -131,11 +132,18 @@ def charges_of(settings: Settings, fills: Iterable[Fill] = ()) -> Charges:
     return ZerodhaCharges(tariff(), fills) if paper.charges == "zerodha" else flat(paper.commission_percent)
 
 
+def zerodha_charges(fills: Iterable[Fill] = ()) -> ZerodhaCharges:
+    """What Zerodha takes for a fill, of an account that made `fills` before."""
+    return ZerodhaCharges(tariff(), fills)
+
+
 def reserve_of(settings: Settings) -> Reserve:
     """What an entry may cost beside its value at the reference price: slippage and charges."""
-    charges, slippage = charges_of(settings), settings.paper_trading.slippage_percent
+    paper, slippage = charges_of(settings), settings.paper_trading.slippage_percent
+    real = zerodha_charges()
 
     def reserve(order: Order) -> Money:
+        charges = real if order.broker == "zerodha" else paper
         price, quantity, side = order.reference_price, order.pending_quantity, order.transaction_type
         if side is TransactionType.BUY and order.price is None:
             price = slipped(price, side, slippage, order.instrument.tick_size)

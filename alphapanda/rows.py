@@ -7,11 +7,16 @@ row into what users and scripts are promised: numbers rounded to the paisa, ISO 
 from collections.abc import Iterable
 from typing import Any
 
+from msgspec import json
+
 from alphapanda.core.money import to_average, to_paisa
 from alphapanda.core.portfolio import Standing
 from alphapanda.events import (
     Approved,
     Balance,
+    ChargesCompared,
+    Compared,
+    ExternalSeen,
     Figures,
     Fill,
     Instrument,
@@ -143,6 +148,44 @@ def equity_rows(point: Valued) -> list[Row]:
         at | {"strategy_id": name, "cash": None, "equity": None} | figures_row(figures)
         for name, figures in point.strategies.items()
     ]
+
+
+def comparison_row(compared: Compared) -> Row:
+    """`differences` and `frozen` are JSON: what differs has no more than a few rows."""
+    return {
+        "broker": compared.broker,
+        "at_ns": compared.time_ns,
+        "occasion": compared.occasion,
+        "compared": compared.count,
+        "left_out": compared.left_out,
+        "differences": json.encode(compared.differences).decode(),
+        "frozen": json.encode(compared.frozen).decode(),
+    }
+
+
+def charges_row(compared: ChargesCompared) -> Row:
+    return {
+        "broker": compared.broker,
+        "broker_order_id": compared.broker_order_id,
+        "exchange": compared.exchange,
+        "tradingsymbol": compared.tradingsymbol,
+        "ours": text(compared.ours),
+        "beside": text(compared.beside),
+        "theirs": text(compared.theirs),
+        "difference": text(compared.difference),
+        "at_ns": compared.time_ns,
+    }
+
+
+def external_row(seen: ExternalSeen) -> Row:
+    return {
+        "broker": seen.broker,
+        "exchange": seen.exchange,
+        "tradingsymbol": seen.tradingsymbol,
+        "product": seen.product,
+        "quantity": seen.quantity,
+        "changed_ns": seen.time_ns,
+    }
 
 
 def standing_row(standing: Standing) -> Row:

@@ -30,7 +30,8 @@ from alphapanda.events import (
 )
 from alphapanda.live.gate import Gate
 from alphapanda.live.line import Line
-from alphapanda.live.stages import Execution, Pace, Turns, run_stage
+from alphapanda.live.stages import Execution, run_stage
+from alphapanda.live.walk import Pace, Turns
 from alphapanda.pipeline import Cores, Plan, Saved, Stage, build_cores
 from alphapanda.store import Store
 from alphapanda.venues.contract import Broker

@@ -15,7 +15,10 @@ from alphapanda.cli import (
     close,
     demo,
     exchange,
+    instruments,
     kill_switch,
+    login,
+    reconcile,
     risk,
     run,
     service,
@@ -80,6 +83,8 @@ app.command("stop")(stop.stop)
 app.command("restart", context_settings=service.PASSED_ON)(service.restart)
 app.command("status")(status.status)
 app.add_typer(kill_switch.app, name="kill-switch")
+app.command("login")(login.login)
+app.command("logout")(login.logout)
 app.command("orders")(book.orders)
 app.command("trades")(book.trades)
 app.command("positions")(book.positions)
@@ -93,7 +98,9 @@ app.command("backtest")(backtest.backtest)
 app.command("exchange")(exchange.exchange)
 app.add_typer(strategies.app, name="strategies")
 app.add_typer(risk.app, name="risk")
+app.add_typer(reconcile.app, name="reconcile")
 app.add_typer(stages.app, name="stages")
+app.add_typer(instruments.app, name="instruments")
 app.add_typer(calendar_command.app, name="calendar")
 app.add_typer(config_command.app, name="config")
 

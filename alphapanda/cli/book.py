@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 import typer
 
 from alphapanda.cli.completion import brokers, strategies
-from alphapanda.cli.context import context_of, store_of
+from alphapanda.cli.context import context_of, say_mode, store_of
 from alphapanda.cli.options import DAY, Json
 from alphapanda.cli.output import clock, counted, print_json, print_table, profit, rupees
 
@@ -211,6 +211,7 @@ def portfolio(
         raise typer.BadParameter("it counts days; say --days or --date with it", param_hint="--limit")
     settings = context_of(ctx).load().settings
     store = Path(settings.storage.path)
+    say_mode(store)
     read = _daily(store, days, date, limit) if daily else curve.portfolio(store)
     traded = [name for row in read.values() for name in row["strategies"]]
     _check_name("--broker", broker, [*BROKERS, *read])

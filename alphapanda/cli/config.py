@@ -55,7 +55,7 @@ def check(ctx: typer.Context, *, as_json: Json = False) -> None:
     """
     from alphapanda.plan import check_strategies
 
-    loaded = context_of(ctx).load()
+    loaded = context_of(ctx).load(credentials=True)
     with redirect_stdout(sys.stderr):  # what a strategy prints when it is imported
         check_strategies(loaded)
     files = [str(path) for path in loaded.files]

@@ -27,12 +27,15 @@ class Context:
         self,
         overrides: dict[str, Any] | None = None,
         revise: Callable[[dict[str, Any]], None] | None = None,
+        *,
+        credentials: bool = False,
     ) -> "Loaded":
+        """`credentials`: they must be there. On a server only the daemon has them, and not who reads."""
         from alphapanda.config import load
         from alphapanda.config.redaction import learn, learn_surroundings
 
         learn_surroundings()
-        loaded = load(self.config, env=self.env, overrides=overrides, revise=revise)
+        loaded = load(self.config, env=self.env, overrides=overrides, revise=revise, credentials=credentials)
         learn(loaded.settings)
         return loaded
 
@@ -43,4 +46,18 @@ def context_of(ctx: typer.Context) -> Context:
 
 
 def store_of(ctx: typer.Context) -> Path:
-    return Path(context_of(ctx).load().settings.storage.path)
+    """The store; what is printed from it says whose money it is."""
+    store = Path(context_of(ctx).load().settings.storage.path)
+    say_mode(store)
+    return store
+
+
+def say_mode(store: Path) -> None:
+    from alphapanda.cli.output import MODE
+    from alphapanda.config import Mode
+    from alphapanda.store import offline
+
+    owners = [owner for owner in offline.accounts(store).values() if owner]
+    if owners:
+        rehearsed = any(owner.startswith("rehearsal") for owner in owners)
+        MODE[:] = [(Mode.REHEARSAL if rehearsed else Mode.LIVE).value]

@@ -2,6 +2,7 @@
 
 import sys
 from decimal import Decimal, InvalidOperation
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -53,6 +54,10 @@ NoRateLimits = Annotated[bool, typer.Option("--no-rate-limits", help="Never answ
 Certificate = Annotated[Path | None, typer.Option("--tls-cert", help="Certificate (PEM), for https and wss.")]
 Key = Annotated[Path | None, typer.Option("--tls-key", help="Its private key (PEM).")]
 
+EndsWithInput = Annotated[
+    bool, typer.Option("--ends-with-input", help="End when stdin does: for whoever starts it as a child.")
+]
+
 LEADS_TO = "http://127.0.0.1:8687/"
 
 
@@ -76,6 +81,7 @@ def exchange(
     no_rate_limits: NoRateLimits = False,
     tls_cert: Certificate = None,
     tls_key: Key = None,
+    ends_with_input: EndsWithInput = False,
 ) -> None:
     """Run a Kite-compatible exchange on localhost.
 
@@ -85,7 +91,6 @@ def exchange(
     """
     import anyio
 
-    from alphapanda.exchange.clock import FASTEST, MAX, SLOWEST
     from alphapanda.exchange.options import Options
     from alphapanda.exchange.serving.server import Start, serve
 
@@ -105,17 +110,27 @@ def exchange(
         redirect_url=_address(redirect_url),
         rate_limits=not no_rate_limits,
     )
+    files = {"script": script, "history": history, "certificate": tls_cert, "key": tls_key}
+    start = Start(
+        options=options,
+        port=port,
+        speed=_pace(speed),
+        paused=paused,
+        ends_with_input=ends_with_input,
+        **files,
+    )
+
+    anyio.run(partial(serve, start, ready=lambda root: typer.echo(f"ready {root}"), say=_say))
+
+
+def _pace(speed: str) -> float:
+    from alphapanda.exchange.clock import FASTEST, MAX, SLOWEST
+
     pace = speed_of(speed) or MAX
     if pace != MAX and not SLOWEST <= pace <= FASTEST:
         bounds = f"{speed!r} is not from {SLOWEST:g} to {FASTEST:,.0f}"
         raise typer.BadParameter(f"{bounds}; as fast as it goes is max", param_hint="--speed")
-    files = {"script": script, "history": history, "certificate": tls_cert, "key": tls_key}
-    start = Start(options=options, port=port, speed=pace, paused=paused, **files)
-
-    async def run() -> None:
-        await serve(start, ready=lambda root: typer.echo(f"ready {root}"), say=_say)
-
-    anyio.run(run)
+    return pace
 
 
 def _say(line: str) -> None:

@@ -69,7 +69,7 @@ def status(ctx: typer.Context, json: Json = False) -> None:
         found = ask(socket, {"command": "status"}, ASK_S)["result"]
         where = f"daemon pid {found['pid']}"
     except Unreachable:
-        found, where = stopped(store, settings.environment), "no daemon"
+        found, where = stopped(store, settings), "no daemon"
         missed(loaded)
     _print(found["kill_switch"], f"store {store}, {where}", json)
 

@@ -120,6 +120,10 @@ def _has_colours() -> bool:
     return not console.no_color and console.color_system is not None
 
 
+MODE: list[str] = []
+"""Stands before every title: whose money it is, where it is not paper's."""
+
+
 def print_table(
     title: str,
     columns: Sequence[str],
@@ -139,6 +143,7 @@ def print_table(
     `numbers` and `profits` (coloured by their sign) are set right; they and `whole` columns are never folded:
     a terminal too narrow even for them gets lines longer than it is.
     """
+    title = " · ".join([*MODE, title])
     blanks = ["" if name == below else "-" for name in columns]
     cells = [
         [blank if value is None else cleaned(str(value)) for value, blank in zip(row, blanks, strict=True)]

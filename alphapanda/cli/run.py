@@ -2,15 +2,26 @@
 
 import os
 import sys
-from contextlib import redirect_stdout
-from typing import TYPE_CHECKING, Annotated, Any
+from contextlib import ExitStack, nullcontext, redirect_stdout
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
 from alphapanda.cli.context import context_of
-from alphapanda.cli.progress import progress_bar
+from alphapanda.cli.output import warn
+from alphapanda.cli.progress import Bar, progress_bar
+from alphapanda.cli.rehearsal import (
+    Rehearsal,
+    RehearsalUrl,
+    checked,
+    exchange,
+    instead_of_paper,
+    mode_of,
+    overrides,
+)
 
 if TYPE_CHECKING:
+    from alphapanda.config import Loaded
     from alphapanda.config.settings import Feed
 
 Data = Annotated[
@@ -86,33 +97,64 @@ def run(
     no_calendar: NoCalendar = False,
     columns: Columns = None,
     skip_bad_rows: SkipBadRows = False,
+    rehearsal: Rehearsal = False,
+    rehearsal_url: RehearsalUrl = None,
 ) -> None:
     """Run the daemon in the foreground until it is stopped.
 
-    By Ctrl-C, SIGTERM or `alphapanda stop`.
+    By Ctrl-C, SIGTERM or `alphapanda stop`. With --rehearsal the orders and prices are those of an exchange
+    on this machine, which walks its day at --speed.
 
     Example: alphapanda run --feed replay --data prices/ --speed 60 --until-end
     """
+    if rehearsal and rehearsal_url is not None:
+        raise typer.BadParameter("go not together: give one", param_hint="--rehearsal and --rehearsal-url")
+    if (rehearsal or rehearsal_url is not None) and (feed or data):
+        raise typer.BadParameter(
+            "has the prices of its exchange; leave --feed and --data", param_hint="--rehearsal"
+        )
+    changes = data_overrides(data, columns, skip_bad_rows)
+    if feed or data:
+        changes["feed.source"] = feed or "replay"
+    wanted = None if speed is None else speed_of(speed) or "max"
+    with ExitStack() as ends:
+        if rehearsal:
+            words = [] if speed is None else ["--speed", speed]
+            changes |= overrides(*ends.enter_context(exchange(words, warn)))
+        elif rehearsal_url is not None:
+            changes |= overrides(checked(rehearsal_url))
+        revise = instead_of_paper if rehearsal or rehearsal_url is not None else None
+        loaded = context_of(ctx).load(changes, revise, credentials=True)
+        code = _run(loaded, Walking(wanted, until_end, from_start, not no_calendar))
+    sys.exit(code)
+
+
+class Walking(NamedTuple):
+    """What the options say of the walk."""
+
+    speed: float | str | None
+    until_end: bool
+    from_start: bool
+    calendar: bool
+
+
+def _run(loaded: "Loaded", walking: Walking) -> int:
     import anyio
 
     from alphapanda.live.daemon import Daemon
     from alphapanda.live.logs import start_logging
     from alphapanda.live.options import Options
 
-    overrides = data_overrides(data, columns, skip_bad_rows)
-    if feed or data:
-        overrides["feed.source"] = feed or "replay"
-    wanted = None if speed is None else speed_of(speed) or "max"
-    loaded = context_of(ctx).load(overrides)
-    with progress_bar(loaded.settings.feed.source) as bar:
-        start_logging(loaded.settings.logging, bar.write)
+    source = loaded.settings.feed.source
+    shown = nullcontext(Bar()) if source == "zerodha" else progress_bar(source)  # a live feed has no end
+    with shown as bar:
+        start_logging(loaded.settings.logging, bar.write, mode_of(loaded))
         options = Options(
-            speed=pace_of(loaded.settings.feed, wanted),
-            until_end=until_end,
-            from_start=from_start,
-            calendar=not no_calendar,
+            speed=pace_of(loaded.settings.feed, walking.speed),
+            until_end=walking.until_end,
+            from_start=walking.from_start,
+            calendar=walking.calendar,
             watch=bar.show,
         )
         with redirect_stdout(sys.stderr):  # what a strategy prints
-            code = anyio.run(Daemon(loaded, options).run)
-    sys.exit(code)
+            return anyio.run(Daemon(loaded, options).run)

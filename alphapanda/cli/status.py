@@ -1,7 +1,7 @@
 """status: how the daemon is, or that it is not running."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -22,6 +22,9 @@ from alphapanda.cli.output import (
     wrapped,
 )
 from alphapanda.errors import Fatal
+
+if TYPE_CHECKING:
+    from alphapanda.config import Settings
 
 ASK_S = 5.0
 STOPPED = 4
@@ -45,7 +48,7 @@ def status(
     try:
         reply = reach(settings, {"command": "status"}, ASK_S)
     except Unreachable:
-        found = stopped(Path(settings.storage.path), settings.environment)
+        found = stopped(Path(settings.storage.path), settings)
         missed(loaded)
     else:
         if not reply.get("ok"):
@@ -59,9 +62,10 @@ def status(
         raise typer.Exit(STOPPED)
 
 
-def stopped(store: Path, environment: str) -> dict[str, Any]:
+def stopped(store: Path, settings: "Settings") -> dict[str, Any]:
     """What the store says while nobody runs; an unresponsive daemon is named."""
     import alphapanda
+    from alphapanda.config import mode_of
     from alphapanda.store import lock, offline
     from alphapanda.times import to_ist
 
@@ -70,6 +74,7 @@ def stopped(store: Path, environment: str) -> dict[str, Any]:
         raise Fatal(f"the daemon with pid {pid} holds {store} but does not answer; see its log")
     switch = offline.kill_switch(store)
     return {
+        "mode": mode_of(settings).value,
         "state": "stopped",
         "trading_enabled": not switch["is_on"],
         "kill_switch": {
@@ -79,7 +84,7 @@ def stopped(store: Path, environment: str) -> dict[str, Any]:
             "since": to_ist(switch["since_ns"]).isoformat() if switch["since_ns"] else None,
         },
         "version": alphapanda.__version__,
-        "environment": environment,
+        "environment": settings.environment,
     }
 
 
@@ -105,6 +110,7 @@ def _print(found: dict[str, Any]) -> None:
         numbers=("restarts", "processed", "idle s", "queue"),
     )
     _print_brokers(found)
+    _print_venues(found)
     _print_strategies(found)
 
 
@@ -143,6 +149,24 @@ def _print_brokers(found: dict[str, Any]) -> None:
         profits=("realised", "unrealised"),
         spare=("cash", "charges", "orders", "open"),
     )
+
+
+def _print_venues(found: dict[str, Any]) -> None:
+    """What a live feed and a live broker say of themselves, and what is held."""
+    if feed := found["feed"]:
+        connections = f"{feed['connected']} of {counted(feed['connections'], 'connection')}"
+        ticking = f"{feed['ticking']:,} of {feed['wanted']:,} instruments tick"
+        say(f"feed: {connections}, {ticking}, {counted(feed['reconnects'], 'reconnect')}")
+    for name, broker in found["brokers"].items():
+        if "budgets" in broker:
+            said = [
+                f"{used['used']:,} of {used['limit']:,} {key.replace('_', ' a ')}"
+                for key, used in broker["budgets"].items()
+                if isinstance(used, dict)
+            ]
+            say(f"{name}: {'' if broker['connected'] else 'not '}connected; {', '.join(said)}")
+        for what, why in broker["held"].items():
+            say(cleaned(f"{name}: {'no orders' if what == 'all' else f'no entries in {what}'}: {why}"))
 
 
 def _print_strategies(found: dict[str, Any]) -> None:

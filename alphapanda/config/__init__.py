@@ -10,7 +10,7 @@ from alphapanda.config.keys import KEYS, Key
 from alphapanda.config.loading import Loaded, load
 from alphapanda.config.masking import MASK, masked
 from alphapanda.config.mistakes import ConfigError, NoConfiguration
-from alphapanda.config.settings import Logging, Settings, StrategySettings, limits_of
+from alphapanda.config.settings import Logging, Mode, Settings, StrategySettings, limits_of, mode_of
 from alphapanda.config.writer import EXAMPLE, render
 
 __all__ = [
@@ -21,12 +21,14 @@ __all__ = [
     "Key",
     "Loaded",
     "Logging",
+    "Mode",
     "NoConfiguration",
     "Settings",
     "StrategySettings",
     "limits_of",
     "load",
     "masked",
+    "mode_of",
     "render",
     "scope_mistake",
     "vouched_until",

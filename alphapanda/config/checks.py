@@ -9,6 +9,7 @@ from decimal import Decimal
 from math import isfinite
 from typing import Any
 
+from alphapanda.addresses import is_loopback
 from alphapanda.config.days import calendar_mistakes
 from alphapanda.config.keys import KEYS, Key, value_of
 from alphapanda.config.layers import lookup
@@ -27,14 +28,14 @@ _ID = re.compile(r"[A-Za-z0-9_-]{1,32}")
 _INSTRUMENT = re.compile(r"[A-Z]+:[^\sa-z:]([^a-z:\t\r\n]*[^\sa-z:])?")
 _WHOLE_EXCHANGE = re.compile(r"[A-Z]+:\*")
 _CLASS = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
-# Strict on purpose: a look-alike such as localhost.example.com or 127.0.0.1@example.com is not loopback.
-_LOOPBACK = re.compile(
-    r"(https?|wss?)://(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?(/[\w./-]*)?", re.ASCII
-)
-
 _REAL_ORDERS = (
     "{} prices must not place real orders, and zerodha is in active_brokers; use the zerodha feed,"
     " drop that broker, or point zerodha.api_root and zerodha.ws_root at this machine"
+)
+
+_INVENTED = (
+    "is on this machine while zerodha.api_root is not: invented prices must not place real orders;"
+    " point both at this machine, or leave both empty"
 )
 
 
@@ -45,9 +46,12 @@ def check_values(values: Mapping[str, Any], place_of: Callable[[str], str]) -> N
     _raise_first(_overridden_decimals(values), place_of)
 
 
-def check_settings(settings: Settings, place_of: Callable[[str], str]) -> None:
-    for check in (_active_brokers, _zerodha, _strategies, _feed, _overrides, _limits, _calendar):
+def check_settings(settings: Settings, place_of: Callable[[str], str], *, credentials: bool) -> None:
+    """`credentials`: whoever trades needs them; who reads the store or stops the daemon does not."""
+    for check in (_active_brokers, _zerodha, _strategies, _feed, _encrypted, _overrides, _limits, _calendar):
         _raise_first(check(settings), place_of)
+    if credentials:
+        _raise_first(_credentials(settings), place_of)
 
 
 def _raise_first(mistakes: Iterable[tuple[str, str]], place_of: Callable[[str], str]) -> None:
@@ -180,7 +184,7 @@ def _repeated(key: str, names: tuple[str, ...]) -> Mistakes:
 
 
 def _zerodha(settings: Settings) -> Mistakes:
-    zerodha, broker_active = settings.zerodha, "zerodha" in settings.active_brokers
+    zerodha = settings.zerodha
     for name, scheme in (("api_root", "http"), ("ws_root", "ws"), ("login_root", "http")):
         root = getattr(zerodha, name)
         if root and not re.match(scheme + "s?://[^/]", root):
@@ -192,7 +196,11 @@ def _zerodha(settings: Settings) -> Mistakes:
     if protection != -1 and not 0 < protection <= 100:
         # Kite rejects market orders with 0 or none since 1 April 2026.
         yield "zerodha.market_protection", "must be -1 or a percentage over 0 and up to 100; correct it there"
-    if (broker_active or settings.feed.source == "zerodha") and not zerodha.api_key.strip():
+
+
+def _credentials(settings: Settings) -> Mistakes:
+    broker_active = "zerodha" in settings.active_brokers
+    if (broker_active or settings.feed.source == "zerodha") and not settings.zerodha.api_key.strip():
         user = "zerodha is in active_brokers" if broker_active else 'feed.source is "zerodha"'
         key = KEYS["zerodha.api_key"]
         yield key.name, f"is missing but {user}; set {key.variable} or the credential {key.credential}"
@@ -202,10 +210,22 @@ def _feed(settings: Settings) -> Mistakes:
     for instrument in settings.feed.simulated.instruments:
         yield from _instrument("feed.simulated.instruments", instrument)
     source, zerodha = settings.feed.source, settings.zerodha
-    if source == "zerodha" or "zerodha" not in settings.active_brokers:
+    if "zerodha" not in settings.active_brokers or is_loopback(zerodha.api_root):
+        if source != "zerodha" and "zerodha" in settings.active_brokers and not is_loopback(zerodha.ws_root):
+            yield "feed.source", _REAL_ORDERS.format(source)
         return
-    if not all(_LOOPBACK.fullmatch(root) for root in (zerodha.api_root, zerodha.ws_root)):
+    if source != "zerodha":
         yield "feed.source", _REAL_ORDERS.format(source)
+    elif is_loopback(zerodha.ws_root):
+        yield "zerodha.ws_root", _INVENTED
+
+
+def _encrypted(settings: Settings) -> Mistakes:
+    for name, scheme in (("api_root", "http"), ("ws_root", "ws"), ("login_root", "http")):
+        root = getattr(settings.zerodha, name)
+        if root.startswith(f"{scheme}://") and not is_loopback(root):
+            problem = f"is neither encrypted nor on this machine; use {scheme}s://, or leave it empty"
+            yield f"zerodha.{name}", problem
 
 
 def _strategies(settings: Settings) -> Mistakes:

@@ -42,10 +42,12 @@ def load(
     revise: Callable[[dict[str, Any]], None] | None = None,
     environ: Mapping[str, str] = os.environ,
     cwd: Path | None = None,
+    credentials: bool = True,
 ) -> Loaded:
     """The settings, or a ConfigError. `overrides` are dotted keys with the command line's values.
 
-    `revise` may change the merged values before they are checked: for what no key can say.
+    `revise` may change the merged values before they are checked: for what no key can say. `credentials`
+    False does without those that only a broker needs.
     """
     here = (cwd or Path.cwd()).absolute()
     file = layers.find_file(config, environ, here)
@@ -61,12 +63,15 @@ def load(
     )
     if revise is not None:
         revise(values)
-    settings = _decoded(values, _places(sources, file), _bases(sources, file.parent, here))
+    settings = _decoded(values, _places(sources, file), _bases(sources, file.parent, here), credentials)
     return Loaded(settings, file.parent, files, _origins(sources))
 
 
 def _decoded(
-    values: dict[str, Any], place_of: Callable[[str], str], base_of: Callable[[str], Path]
+    values: dict[str, Any],
+    place_of: Callable[[str], str],
+    base_of: Callable[[str], Path],
+    credentials: bool,
 ) -> Settings:
     check_values(values, place_of)
     try:
@@ -75,7 +80,7 @@ def _decoded(
         raise explained(str(error), place_of) from None
     except (RecursionError, OverflowError):
         raise ConfigError(f"{place_of('')}: a value is too large; make it smaller") from None
-    check_settings(settings, place_of)
+    check_settings(settings, place_of, credentials=credentials)
     return settings
 
 

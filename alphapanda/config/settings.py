@@ -5,11 +5,13 @@ The line becomes the comment in config.toml. The limits of [risk] are the fields
 """
 
 from decimal import Decimal
+from enum import StrEnum
 from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType, field
 
+from alphapanda.addresses import is_loopback
 from alphapanda.config.days import CalendarSettings
 from alphapanda.config.masking import Secret, SecretUrl, SecretUrls, Section
 from alphapanda.core.limits import FIELDS, Limits
@@ -273,3 +275,20 @@ def limits_of(settings: Settings) -> Limits:
     risk = settings.risk
     everywhere = {name: getattr(risk, name) for name in FIELDS}
     return Limits.of(everywhere, [(each.within, each.limits) for each in risk.overrides])
+
+
+class Mode(StrEnum):
+    """Whose money it is, on every screen and line."""
+
+    PAPER = "PAPER"
+    REHEARSAL = "REHEARSAL"
+    """Orders or prices of an exchange on this machine."""
+    LIVE = "LIVE"
+
+
+def mode_of(settings: Settings) -> Mode:
+    zerodha = settings.zerodha
+    if "zerodha" in settings.active_brokers:
+        return Mode.REHEARSAL if is_loopback(zerodha.api_root) else Mode.LIVE
+    rehearsed = settings.feed.source == "zerodha" and is_loopback(zerodha.ws_root)
+    return Mode.REHEARSAL if rehearsed else Mode.PAPER

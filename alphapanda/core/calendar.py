@@ -114,7 +114,7 @@ class Calendar:
                 entry = (holiday.name, holidays.source)
                 self._closed |= {(holiday.day, group): entry for group in holidays.closed}
                 self._unclear |= {(holiday.day, group): entry for group in holidays.unclear}
-        self._listings: dict[tuple[str, str, date | None], _Listing] = {}
+        self._listings: dict[tuple[str, str, date | None, bool | None], _Listing] = {}
         self._plans: dict[tuple[int, _Listing], _Plan] = {}
 
     def at(self, time_ns: int, instrument: Instrument) -> Moment:
@@ -177,7 +177,7 @@ class Calendar:
         return found
 
     def _listing(self, instrument: Instrument) -> _Listing:
-        key = (instrument.exchange, instrument.tradingsymbol, instrument.expiry)
+        key = (instrument.exchange, instrument.tradingsymbol, instrument.expiry, instrument.derivatives)
         found = self._listings.get(key)
         if found is None:
             found = self._listings[key] = self._classified(instrument)
@@ -193,7 +193,11 @@ class Calendar:
         )
 
     def _market_of_share(self, instrument: Instrument, segment: Segment) -> Market:
-        """A share of which nothing is known counts as one with derivatives: its day is the shorter one."""
+        """What the configuration says, else the list of the day, else the symbol. A share of which nothing
+        is known counts as one with derivatives: its day is the shorter one.
+        """
+        if instrument.derivatives is not None and instrument.key not in self._added.no_derivatives:
+            return Market.DERIVATIVE_SHARES if instrument.derivatives else Market.SHARES
         _, dash, series = instrument.tradingsymbol.rpartition("-")
         known = (
             segment is Segment.ETF

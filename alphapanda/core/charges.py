@@ -185,13 +185,21 @@ class ZerodhaCharges:
         for fill in fills:
             if self._leaves_demat(fill):
                 key = fill.instrument.tradingsymbol, to_ist(fill.traded_ns).date()
-                self._first[key] = fill.order_id, RESTORED
+                self._first.setdefault(key, (fill.order_id, RESTORED))
 
     def __call__(self, order: Order, price: Money, quantity: int, time_ns: int) -> Money:
         day = to_ist(time_ns).date()
         after = self._rounded(order, order.filled_value + price * quantity, day)
         before = self._rounded(order, order.filled_value, day) if order.filled_quantity else ZERO
         return after - before + self._dp(order, day)
+
+    def depository(self, order: Order, time_ns: int) -> Money:
+        """What of an order's charges is the DP charge: no contract note has it."""
+        day = to_ist(time_ns).date()
+        payer, _ = self._first.get((order.instrument.tradingsymbol, day), ("", RESTORED))
+        if payer != order.order_id:
+            return ZERO
+        return to_paisa(self._tariff.dp(order.instrument.exchange, segment_of(order.instrument), day))
 
     def _leaves_demat(self, traded: Fill | Order) -> bool:
         return (

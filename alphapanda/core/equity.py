@@ -32,8 +32,10 @@ class EquityTracker(Struct):
     performance: dict[str, Performance] = {}
     """Replaced when anything changes, never changed in place: who has it may keep it."""
     net: dict[str, Money] = {}
-    trips: dict[tuple[str, int, str], Trip] = {}
-    """(strategy_id, instrument_token, product) -> since it was last flat; flat ones of the day too."""
+    trips: dict[tuple[str, str, str], Trip] = {}
+    """(strategy_id, EXCHANGE:SYMBOL, product) -> since it was last flat; flat ones of the day too. By the
+    next day a token may be another symbol's.
+    """
     week: int = 0
     last_ns: int = 0
     """The time of the last point."""
@@ -44,7 +46,7 @@ class EquityTracker(Struct):
     def on_booked(self, event: Booked) -> None:
         """A trip that ends by crossing zero bears the whole fill's charges."""
         fill, position = event.fill, event.position
-        key = fill.strategy_id, fill.instrument.instrument_token, fill.product
+        key = fill.strategy_id, fill.instrument.key, fill.product
         trip = self.trips.get(key, Trip())
         before = position.quantity - fill.signed_quantity
         gained = position.realized_pnl - trip.realized - fill.charges

@@ -43,6 +43,7 @@ LIFE: dict[tuple[OrderStatus, ReportKind], OrderStatus] = {
     (S.PREPARED, K.NO_ANSWER): S.UNKNOWN,
     (S.PREPARED, K.TRIGGERED): S.OPEN,
     (S.PREPARED, K.FILL): S.PARTIAL,
+    (S.SENT, K.WITHHELD): S.WITHHELD,
     (S.SENT, K.ACCEPTED): S.OPEN,
     (S.SENT, K.REJECTED): S.REJECTED,
     (S.SENT, K.CANCELLED): S.CANCELLED,
@@ -64,12 +65,19 @@ LIFE: dict[tuple[OrderStatus, ReportKind], OrderStatus] = {
     (S.UNKNOWN, K.FILL): S.PARTIAL,
     (S.NOT_FOUND, K.ACCEPTED): S.OPEN,
     (S.NOT_FOUND, K.FILL): S.PARTIAL,
+    (S.NOT_FOUND, K.REJECTED): S.REJECTED,
+    (S.NOT_FOUND, K.CANCELLED): S.CANCELLED,
+    (S.NOT_FOUND, K.FOUND): S.OPEN,
+    (S.REJECTED, K.FOUND): S.OPEN,
+    (S.WITHHELD, K.FOUND): S.OPEN,
     (S.CANCELLED, K.FILL): S.CANCELLED,
 }
 """(state, report) -> state. A fill that completes the quantity leads to FILLED instead of PARTIAL.
 
 PREPARED takes every answer because it always means "may have been sent". CANCELLED takes fills because a
-cancel and a fill may cross: the fill is real whatever came first.
+cancel and a fill may cross: the fill is real whatever came first. SENT may still be WITHHELD: it waited for
+its turn at the broker's door. FOUND is the way back of what had ended without a trade and is at the broker
+after all; a rejected or withheld order trades only after it.
 """
 
 STALE: frozenset[tuple[OrderStatus, ReportKind]] = frozenset(
@@ -94,6 +102,10 @@ STALE: frozenset[tuple[OrderStatus, ReportKind]] = frozenset(
         (S.FILLED, K.TRIGGERED),
         (S.CANCELLED, K.TRIGGERED),
         (S.REJECTED, K.TRIGGERED),
+        (S.OPEN, K.FOUND),
+        (S.PARTIAL, K.FOUND),
+        (S.FILLED, K.FOUND),
+        (S.CANCELLED, K.FOUND),
     }
 )
 """Late news: true when it was written, overtaken since. Changes nothing."""

@@ -5,7 +5,6 @@ to the demat account, T1 as Kite has it: they can be sold, and what they bring c
 """
 
 from collections import deque
-from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from alphapanda.core.lots import Lot, closed_by
@@ -15,11 +14,6 @@ from alphapanda.times import day_of
 
 ZERO = Money(0)
 NEVER = -1
-EXTERNAL = "EXTERNAL"
-"""Who holds what the broker has and no strategy of ours bought."""
-
-Holdings = Mapping[tuple[str, str], int]
-"""(EXCHANGE:SYMBOL, product) -> signed quantity."""
 
 
 class Days(NamedTuple):
@@ -116,15 +110,3 @@ class Holding:
         if current == NEVER:
             return 0
         return self.quantity - self._of_day.get(current, 0)
-
-
-def external_positions(ours: Iterable[Position], brokers: Holdings) -> dict[tuple[str, str], int]:
-    """What of a broker's net positions none of ours holds: both together are the broker's, exactly.
-
-    Nothing where both agree. The house counts it as held by EXTERNAL.
-    """
-    left = dict(brokers)
-    for position in ours:
-        key = position.instrument.key, position.product
-        left[key] = left.get(key, 0) - position.quantity
-    return {key: quantity for key, quantity in left.items() if quantity}

@@ -5,7 +5,7 @@ carries a sequence number, the snapshot says up to which one it has accounted, a
 The worst case of a decision is therefore position + open orders + approvals on their way.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from msgspec.structs import replace
 
@@ -33,6 +33,7 @@ from alphapanda.core.rules import (
     impossible,
     limit_of,
     not_a_number,
+    not_listed,
     over_the_threshold,
     trigger_of,
     unprotected,
@@ -65,12 +66,15 @@ Output = Approved | Refused | StrategyQuarantined
 
 NOT_ITS_FAULT = frozenset(
     {
+        "broker_held",
         "broker_square_off",
+        "instrument_not_listed",
         "kill_switch",
         "market_closed",
         "square_off",
         "strategy_paused",
         "strategy_quarantined",
+        "symbol_held",
     }
 )
 """Refusals that say nothing of the strategy: they are not counted against it."""
@@ -85,7 +89,7 @@ class RiskManager:
     too late for MIS. `past` are the orders that recovery found, which throttles remember, `known` what else
     there was; `sequence` is the last number ever used. `limits` are what `rules` were made of, where the
     operator may change them. `reserve` is what an entry may cost beside its value, `protection` the market
-    protection of the brokers that know it, in percent.
+    protection of the brokers that know it, in percent; `listing` are the brokers that list instruments daily.
     """
 
     def __init__(
@@ -107,6 +111,7 @@ class RiskManager:
         reserve: Reserve | None = None,
         freeze: Freeze | None = None,
         protection: Mapping[str, Money] | None = None,
+        listing: Collection[str] = (),
     ) -> None:
         self._products = dict(products)
         self._tag_seed = tag_seed
@@ -116,6 +121,7 @@ class RiskManager:
         self._margins = margins
         self._freeze = freeze or Freeze()
         self._protection = dict(protection or {})
+        self._listing = frozenset(listing)
         self._instruments = {instrument.instrument_token: instrument for instrument in instruments}
         self._marks = Marks()
         self._books = dict(books or {})
@@ -298,6 +304,8 @@ class RiskManager:
             return None, "max_orders_per_second", why
         if (why := unprotected(order, self._protection.get(view.broker))) is not None:
             return None, "market_protection", why
+        if view.broker in self._listing and (unlisted := not_listed(order, view.now_ns)) is not None:
+            return None, *unlisted
         if self._intraday is not None and (late := self._intraday.refuse(order, view.now_ns)) is not None:
             return None, *late
         if view.signal.of_operator:

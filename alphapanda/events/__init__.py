@@ -20,6 +20,7 @@ from alphapanda.events.book import (
     Snapshot,
     Valued,
 )
+from alphapanda.events.comparison import ChargesCompared, Compared, Difference, ExternalSeen
 from alphapanda.events.control import (
     ClosePosition,
     Halt,
@@ -32,7 +33,17 @@ from alphapanda.events.control import (
     StrategyQuarantined,
     StrategyResumed,
 )
-from alphapanda.events.market import Depth, DepthLevel, Instrument, MarketTick, Money, TickBatch, Timer
+from alphapanda.events.listing import INDEX, Dump, KnownDump, ListedRow
+from alphapanda.events.market import (
+    Depth,
+    DepthLevel,
+    Instrument,
+    MarketTick,
+    Money,
+    OrderBook,
+    TickBatch,
+    Timer,
+)
 from alphapanda.events.orders import (
     CNC,
     MIS,
@@ -66,6 +77,7 @@ from alphapanda.events.orders import (
 
 __all__ = [
     "CNC",
+    "INDEX",
     "MIS",
     "PRICED",
     "SQUARE_OFF",
@@ -77,21 +89,29 @@ __all__ = [
     "Booked",
     "CancelOrder",
     "CancelResting",
+    "ChargesCompared",
     "ClosePosition",
+    "Compared",
     "DayRolled",
     "Depth",
     "DepthLevel",
+    "Difference",
+    "Dump",
+    "ExternalSeen",
     "Figures",
     "Fill",
     "Halt",
     "Instrument",
+    "KnownDump",
     "LimitChanged",
+    "ListedRow",
     "Low",
     "Marked",
     "MarketTick",
     "Money",
     "Order",
     "OrderAdopted",
+    "OrderBook",
     "OrderClosed",
     "OrderFilled",
     "OrderOpened",

@@ -134,8 +134,9 @@ class Snapshot(Struct, frozen=True):
     books: dict[str, Book]
 
 
-class AccountOpened(Struct, frozen=True):
-    """The first entry of a broker's ledger."""
+class AccountOpened(Struct, frozen=True, omit_defaults=True):
+    """The first entry of a broker's ledger. `account` says whose it is: no other may go on with the book."""
 
     broker: str
     starting_cash: Money
+    account: str = ""

@@ -2,6 +2,7 @@
 
 from datetime import date, datetime
 from decimal import Decimal
+from typing import Protocol
 
 from msgspec import Struct
 from msgspec.structs import force_setattr
@@ -15,8 +16,10 @@ Money = Decimal
 class Instrument(Struct, frozen=True, omit_defaults=True):
     """What is traded. `tick_size` in rupees; quantities are in units (lots x `lot_size`).
 
-    `instrument_type` (EQ, FUT, CE, PE), `name` (the underlying) and `expiry` are what the day's instrument
-    list says; empty where there is none. Circuit limits are in rupees, None where they are not known.
+    `instrument_type` (EQ, FUT, CE, PE; INDEX is quoted, not traded), `name` (the underlying) and `expiry` are
+    what the day's instrument list says; empty where there is none. Circuit limits are in rupees, None where
+    they are not known. `listed_on` is the day of that list, None for what is in none. `derivatives`: whether
+    there are futures on this share; None where no list tells.
     """
 
     instrument_token: int
@@ -29,6 +32,8 @@ class Instrument(Struct, frozen=True, omit_defaults=True):
     expiry: date | None = None
     lower_circuit_limit: Money | None = None
     upper_circuit_limit: Money | None = None
+    listed_on: date | None = None
+    derivatives: bool | None = None
 
     @property
     def key(self) -> str:
@@ -50,6 +55,19 @@ class Depth(Struct, frozen=True, gc=False):
     sell: tuple[DepthLevel, ...]
 
 
+class OrderBook(Protocol):
+    """What a tick tells of its depth: `Depth` itself, or what reads it out of the wire's bytes when asked.
+
+    Thousands of ticks come in a second and few are looked into. Both kinds are equal when their levels are.
+    """
+
+    @property
+    def buy(self) -> tuple[DepthLevel, ...]: ...
+
+    @property
+    def sell(self) -> tuple[DepthLevel, ...]: ...
+
+
 class MarketTick(Struct, frozen=True, kw_only=True, gc=False):
     """One price of one instrument, in rupees. `timestamp` is aware; a naive one is taken as IST.
 
@@ -66,7 +84,7 @@ class MarketTick(Struct, frozen=True, kw_only=True, gc=False):
     close: float = 0.0
     volume: int = 0
     bar: bool = False
-    depth: Depth | None = None
+    depth: OrderBook | None = None
 
     def __post_init__(self) -> None:
         if self.timestamp.tzinfo is None:

@@ -60,7 +60,7 @@ class OrderStatus(StrEnum):
 
     @property
     def ended(self) -> bool:
-        """Nothing more is expected of it; only NOT_FOUND may still be adopted."""
+        """Nothing more is expected of it; what never traded may still be found at the broker."""
         return self in _ENDED
 
 
@@ -77,7 +77,10 @@ class Verdict(StrEnum):
 
 
 class ReportKind(StrEnum):
-    """What a broker says of an order, or what its silence means. The gate says `SENT` and `WITHHELD`."""
+    """What a broker says of an order, or what its silence means. The gate says `SENT` and `WITHHELD`; a
+    broker that waited before its first byte may also say `WITHHELD`. `FOUND`: it ended without a trade, as
+    far as anybody knew, and the broker has it after all.
+    """
 
     SENT = "sent"
     WITHHELD = "withheld"
@@ -88,6 +91,7 @@ class ReportKind(StrEnum):
     NO_ANSWER = "no_answer"
     ABSENT = "absent"
     TRIGGERED = "triggered"
+    FOUND = "found"
 
 
 MIS = "MIS"

@@ -8,7 +8,7 @@ import os
 import signal
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import closing
+from contextlib import AsyncExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,11 @@ from anyio.abc import TaskGroup
 from loguru import logger
 
 from alphapanda.config import Loaded
-from alphapanda.errors import CannotStart, Fatal
 from alphapanda.events import Approved, Order, Refused, StrategyFailed, StrategyQuarantined
 from alphapanda.live import control
+from alphapanda.live.account import Account
 from alphapanda.live.counters import Counters
+from alphapanda.live.endings import first, last_words
 from alphapanda.live.gate import Gate
 from alphapanda.live.line import Gauge, Line
 from alphapanda.live.logs import flush
@@ -29,11 +30,13 @@ from alphapanda.live.notify import Notifier
 from alphapanda.live.opening import Opened, open_line
 from alphapanda.live.operator import Operator
 from alphapanda.live.options import Options
+from alphapanda.live.policies import POLICIES
 from alphapanda.live.secrecy import without_secrets
-from alphapanda.live.stages import PULSE, Execution, Pace, Turns, run_stage
+from alphapanda.live.stages import PULSE, Execution, run_stage
 from alphapanda.live.status import headline, status_of
-from alphapanda.live.supervisor import Supervision, supervise
+from alphapanda.live.supervisor import supervise
 from alphapanda.live.switch import KillSwitch
+from alphapanda.live.walk import Pace, Stream, Turns, Walk
 from alphapanda.pipeline import Stage
 from alphapanda.plan import unseen
 from alphapanda.store import Store, lock
@@ -46,24 +49,9 @@ trading = logger.bind(channel="trading")
 FEED_DEADLINE_S = 5.0
 DRAIN_DEADLINE_S = 5.0
 STORE_DEADLINE_S = 10.0
-LAST_WORDS_S = 2.0
 PULSE_S = 0.5
 MARKS_S = 10.0
 ORDER_PATH = (Stage.STRATEGY, Stage.RISK, Stage.EXECUTION, Stage.PORTFOLIO)
-
-POLICIES = {
-    "control": Supervision(restarts=5, within_s=60),
-    "store": Supervision(restarts=0, within_s=60),
-    Stage.FEED: Supervision(restarts=0, within_s=600, may_end=True),
-    Stage.STRATEGY: Supervision(restarts=0, within_s=300),
-    Stage.RISK: Supervision(restarts=0, within_s=300),
-    Stage.EXECUTION: Supervision(restarts=0, within_s=300),
-    Stage.PORTFOLIO: Supervision(restarts=0, within_s=300),
-    "pulse": Supervision(restarts=1000, within_s=60, by_hand=True),
-    "redis": Supervision(restarts=1000, within_s=60, by_hand=True),
-}
-"""How often each task may fail. Cores that raised may be half changed, so their stages are not restarted in
-this process: the daemon leaves with exit code 1 and the next start builds new cores from the journal."""
 
 
 class Daemon:
@@ -80,7 +68,7 @@ class Daemon:
         self.line = Line(self._tap)
         self.helpers: dict[str, Gauge] = {name: Gauge() for name in ("control", "store", "pulse")}
         self.opened: Opened | None = None
-        self.turns: Turns | None = None
+        self.walk: Walk | None = None
         self.metrics: Metrics | None = None
         self.store: Store
         self._operator = Operator(self)
@@ -97,7 +85,7 @@ class Daemon:
             with lock.hold(path):
                 await self._run(path)
         except BaseExceptionGroup as group:
-            raise _first(group) from group
+            raise first(group) from group
         return 0
 
     async def _run(self, path: Path) -> None:
@@ -129,38 +117,58 @@ class Daemon:
                 await self._trade(store)
             finally:
                 self.gate.ready = False
-                await _last_words(store)
+                await last_words(store)
             writer.cancel_scope.cancel()
 
     async def _trade(self, store: Store) -> None:
         if self._stop.is_set():  # stopped while the store was folded: nothing is opened
             return
         with anyio.CancelScope() as self._opening:
-            self.opened = await open_line(self.loaded, self.options, store, self.notifier.extend)
+            self.opened = await open_line(self.loaded, self.options, store, self.gate, self.notifier.extend)
         opened = self.opened
         if opened is None or self._stop.is_set():  # stopped while it was opening
             return
-        with closing(opened.rows):
+        async with AsyncExitStack() as closes:
+            if opened.rows is not None:
+                closes.enter_context(closing(opened.rows))
+            if opened.account is not None:
+                closes.push_async_callback(opened.account.close)
             async with anyio.create_task_group() as stages:
                 self._start_stages(stages, opened, store)
                 await self.switch.restore(store, opened.halt)
                 if self.metrics is not None:
                     await self.metrics.obey()
+                if opened.account is not None:
+                    await self._join(stages, opened.account)
                 if self.gate.killed:
                     await self._cancel_resting(opened, keep=lambda order: order.closed_by_hand)
                 self.gate.ready = True
                 for failure in opened.cores.strategy.start():
                     self.line.route(failure)
-                turns = self._turns(opened, store)
-                self._supervise(stages, Stage.FEED, turns.run)
+                walk = self.walk = self._walk(opened, store)
+                self._supervise(stages, Stage.FEED, walk.run)
                 self._supervise(stages, "pulse", self._pulse)
                 self.state = "running"
                 logger.info("ready: {}", opened.ready_line())
                 self.notifier.ready(headline(self.status()))
-                await self._until_told(turns)
-                await self._drain(opened, turns, store)
+                await self._until_told(opened, walk)
+                await self._drain(opened, walk, store)
                 self._show()
                 stages.cancel_scope.cancel()
+
+    async def _join(self, stages: TaskGroup, account: Account) -> None:
+        """Its tasks run, its book is read, and what it says has been booked."""
+        account.join(self.line.route, self.line.publish)
+        stages.start_soon(self._halt_where_it_differs, account)
+        for name, task in account.tasks().items():
+            self.helpers[name] = Gauge()
+            self._supervise(stages, name, task)
+        await account.joined()
+        await self.line.quiet.wait()
+
+    async def _halt_where_it_differs(self, account: Account) -> None:
+        while True:
+            await self.switch.on(await account.differing(), "reconciliation")
 
     def _start_stages(self, stages: TaskGroup, opened: Opened, store: Store) -> None:
         cores, line = opened.cores, self.line
@@ -170,9 +178,20 @@ class Daemon:
         self._supervise(stages, Stage.EXECUTION, execution.run)
         self._supervise(stages, Stage.PORTFOLIO, lambda: run_stage(cores.portfolio, Stage.PORTFOLIO, line))
 
-    def _turns(self, opened: Opened, store: Store) -> Turns:
-        identity = opened.feed.identity
-        self.turns = Turns(
+    def _walk(self, opened: Opened, store: Store) -> Walk:
+        timed = opened.cores.strategy.timed
+        if opened.rows is None:
+            return Stream(
+                opened.live,
+                self.line,
+                self.gate,
+                opened.brokers,
+                over=opened.over,
+                seen=self.counters.tick,
+                timed=timed,
+            )
+        identity = opened.finite.identity
+        return Turns(
             opened.rows,
             self.line,
             self.gate,
@@ -180,23 +199,29 @@ class Daemon:
             pace=Pace(self.options.speed),
             taken=lambda row, clock_ns: store.mark(identity, row, clock_ns),
             seen=self.counters.tick,
-            timed=opened.cores.strategy.timed,
+            timed=timed,
             row=opened.taken,
             time_ns=opened.clock_ns,
         )
-        return self.turns
 
     def _supervise(self, group: TaskGroup, name: str, run: Callable[[], Awaitable[None]]) -> None:
         gauge = self.helpers.get(name) or self.line.gauges[Stage(name)]
         group.start_soon(supervise, name, run, POLICIES[name], gauge, name=name)
 
-    async def _until_told(self, turns: Turns) -> None:
+    async def _until_told(self, opened: Opened, walk: Walk) -> None:
         """Until somebody stops the daemon, or the data ends and that was asked for."""
         async with anyio.create_task_group() as waiting:
 
             async def at_end() -> None:
-                await turns.ended.wait()
-                await self._end_of_data(turns)
+                await walk.ended.wait()
+                if opened.rows is not None:
+                    await self._end_of_data(opened, walk)
+                while opened.rows is None:
+                    walk.ended.clear()
+                    await self._end_of_day(opened)
+                    if self.options.until_end:
+                        break
+                    await walk.ended.wait()
                 if self.options.until_end:
                     self._stop.set()
 
@@ -204,19 +229,25 @@ class Daemon:
             await self._stop.wait()
             waiting.cancel_scope.cancel()
 
-    async def _end_of_data(self, turns: Turns) -> None:
+    async def _end_of_data(self, opened: Opened, walk: Walk) -> None:
         """No row will fill what still rests: it is cancelled."""
-        opened = self.opened
-        if opened is None:
-            return
         await self._cancel_resting(opened)
         walked = self.counters.ticks and not opened.taken
         strategies = opened.cores.strategy.strategies() if walked else []
-        for warning in [*opened.feed.warnings(), *unseen(strategies, self.counters.instruments)]:
+        for warning in [*opened.finite.warnings(), *unseen(strategies, self.counters.instruments)]:
             prices.warning("{}", warning)
-        nothing_new = opened.taken and turns.row == opened.taken
+        nothing_new = opened.taken and walk.row == opened.taken
         news = ": nothing is left of it; an empty store walks it again" if nothing_new else ""
-        prices.info("the data has ended after row {}{}", turns.row, news)
+        prices.info("the data has ended after row {}{}", walk.row, news)
+
+    async def _end_of_day(self, opened: Opened) -> None:
+        """The sessions are over: the account's book is compared once more."""
+        prices.info("the day's sessions are over")
+        await self._cancel_resting(opened, keep=lambda order: not opened.brokers[order.broker].matches)
+        if opened.account is not None:
+            await opened.account.end_of_day(opened.cores.execution.open_orders)
+        await self.line.quiet.wait()
+        await self.store.commit()
 
     async def _cancel_resting(self, opened: Opened, keep: Callable[[Order], bool] = lambda _: False) -> None:
         for order in opened.cores.execution.open_orders():
@@ -224,14 +255,17 @@ class Daemon:
                 opened.brokers[order.broker].cancel(order)
         await self.line.quiet.wait()
 
-    async def _drain(self, opened: Opened, turns: Turns, store: Store) -> None:
+    async def _drain(self, opened: Opened, walk: Walk, store: Store) -> None:
         self.state = "stopping"
         self.notifier.stopping()
-        turns.stopping = True
+        walk.stopping = True
         with anyio.move_on_after(FEED_DEADLINE_S):
-            async with turns.lock:
+            async with walk.lock:
                 pass
         with anyio.move_on_after(DRAIN_DEADLINE_S) as late:
+            await self.line.quiet.wait()
+            for broker in opened.brokers.values():
+                await broker.answered()
             await self.line.quiet.wait()
         if late.cancelled_caught:
             trading.warning(
@@ -286,8 +320,8 @@ class Daemon:
             await anyio.sleep(PULSE_S)
 
     def _show(self) -> None:
-        if self.opened is not None and self.turns is not None:
-            self.options.watch(self.opened.feed.fraction_read(), self.turns.row, self.turns.time_ns)
+        if self.opened is not None and self.walk is not None and self.opened.rows is not None:
+            self.options.watch(self.opened.finite.fraction_read(), self.walk.row, self.walk.time_ns)
 
     def stop(self) -> None:
         self.notifier.stopping()
@@ -312,6 +346,7 @@ class Daemon:
                 self.stop()
 
     def status(self) -> dict[str, Any]:
+        account = self.opened.account if self.opened is not None else None
         return status_of(
             settings=self.settings,
             state=self.state,
@@ -323,6 +358,9 @@ class Daemon:
             counters=self.counters,
             cores=self.opened.cores if self.opened is not None else None,
             redis=self.metrics.summary() if self.metrics is not None else None,
+            feed=account.feed_summary() if account is not None else None,
+            venues=account.venues() if account is not None else None,
+            holds=self.gate.holds,
         )
 
     async def _serve(self, *, task_status: anyio.abc.TaskStatus[None]) -> None:
@@ -346,31 +384,3 @@ class Daemon:
     async def _answer(self, request: dict[str, Any]) -> Any:
         self.helpers["control"].note()
         return await self._operator.answer(request)
-
-
-async def _last_words(store: Store) -> None:
-    """What is tapped is written down even when the line has failed; a store that failed says so itself."""
-    with anyio.move_on_after(LAST_WORDS_S, shield=True):
-        try:
-            await store.commit()
-        except Fatal as error:
-            database.error("{}", error)
-
-
-def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The error that brought the others down: the first that means something to the operator."""
-    leaves: list[BaseException] = []
-
-    def collect(error: BaseException) -> None:
-        if isinstance(error, BaseExceptionGroup):
-            for inner in error.exceptions:
-                collect(inner)
-        else:
-            leaves.append(error)
-
-    collect(group)
-    for kind in (CannotStart, Fatal, Exception):
-        for leaf in leaves:
-            if isinstance(leaf, kind):
-                return leaf
-    return leaves[0]

@@ -1,11 +1,27 @@
-"""The kill switch's flag, read right before a byte leaves: nothing awaits between check and send."""
+"""The gate, read right before a byte leaves: nothing awaits between check and send."""
 
-from alphapanda.events import Order
+from typing import NamedTuple
+
+from alphapanda.events import Order, PositionEffect
 from alphapanda.venues.contract import Broker
+
+EVERYTHING = ""
+"""In the place of a symbol: every order of the broker is held."""
+
+
+class Closed(NamedTuple):
+    """Why an order may not leave: the rule as `signals` shows it, and the sentence."""
+
+    rule: str
+    why: str
 
 
 class Gate:
-    """Open while the daemon is ready and the kill switch is off. Closing it takes effect at once."""
+    """Open while the daemon is ready, the kill switch is off, and nobody holds the broker or the symbol.
+
+    Closing it takes effect at once. A hold on a broker stops every order, since it could not be reached; one
+    on a symbol stops what adds to it.
+    """
 
     def __init__(self) -> None:
         self.ready = False
@@ -13,6 +29,8 @@ class Gate:
         self.reason = ""
         self.by = ""
         self.since_ns = 0
+        self.holds: dict[tuple[str, str], str] = {}
+        """(broker, EXCHANGE:SYMBOL or EVERYTHING) -> why"""
 
     @property
     def is_open(self) -> bool:
@@ -26,9 +44,29 @@ class Gate:
         self.killed = False
         self.reason, self.by, self.since_ns = reason, by, since_ns
 
+    def hold(self, broker: str, symbol: str, why: str) -> None:
+        self.holds[broker, symbol] = why
+
+    def release(self, broker: str, symbol: str) -> None:
+        self.holds.pop((broker, symbol), None)
+
+    def closed(self, order: Order) -> Closed | None:
+        """Why it may not leave now; None: it may."""
+        if not self.ready or (self.killed and not order.closed_by_hand):
+            why = f"the kill switch is on: {self.reason}" if self.killed else "the daemon is not ready"
+            return Closed("kill_switch", why)
+        if not self.holds:
+            return None
+        if (held := self.holds.get((order.broker, EVERYTHING))) is not None:
+            return Closed("broker_held", f"{order.broker} takes no orders: {held}")
+        held = self.holds.get((order.broker, order.instrument.key))
+        if held is not None and order.position_effect is PositionEffect.OPEN:
+            return Closed("symbol_held", f"{order.instrument.key} is held at {order.broker}: {held}")
+        return None
+
     def lets(self, order: Order) -> bool:
         """May it leave now?"""
-        return self.is_open or (self.ready and order.closed_by_hand)
+        return self.closed(order) is None
 
     def send(self, order: Order, broker: Broker) -> bool:
         """Hand the order to its broker unless the gate is closed; False when it was withheld."""

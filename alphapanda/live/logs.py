@@ -49,13 +49,13 @@ Shape = Callable[[Record], str]
 _writers: list[LogWriter] = []
 
 
-def start_logging(settings: Logging, write: Callable[[str], None] | None = None) -> None:
-    """`write` puts a line on the console, above a progress bar, say; None is stderr.
+def start_logging(settings: Logging, write: Callable[[str], None] | None = None, mode: str = "") -> None:
+    """`write` puts a line on the console, above a progress bar, say; None is stderr. Each line has `mode`.
 
     What was started before is replaced. Raises CannotStart when the log file cannot be written.
     """
     stop_logging()
-    logger.configure(handlers=[], extra={"channel": UNBOUND})
+    logger.configure(handlers=[], extra={"channel": UNBOUND, "mode": mode})
     json = settings.json_format
     if settings.console_enabled:
         in_journal = stderr_is_journal(os.environ.get("JOURNAL_STREAM"))
@@ -142,7 +142,9 @@ def _line(record: Record, time: str, colour: int | None = None) -> str:
     if colour is not None:
         level = f"\x1b[{colour}m{level}\x1b[0m"
     text = redact("\n".join(filter(None, (record["message"], _exception(record)))))
-    return f"{time}{level} {_channel(record):<12} {_CONTROL.sub(_visible, text)}\n"
+    mode = _mode(record)
+    said = f"{mode} {text}" if mode else text
+    return f"{time}{level} {_channel(record):<12} {_CONTROL.sub(_visible, said)}\n"
 
 
 def _visible(found: re.Match[str]) -> str:
@@ -157,6 +159,8 @@ def _json(record: Record) -> str:
         "channel": _channel(record),
         "message": redact(record["message"]),
     }
+    if mode := _mode(record):
+        fields["mode"] = mode
     if exception := _exception(record):
         fields["exception"] = redact(exception)
     return msgspec.json.encode({name: _encodable(text) for name, text in fields.items()}).decode() + "\n"
@@ -173,6 +177,10 @@ def _time(record: Record, between: str = " ") -> str:
 
 def _channel(record: Record) -> str:
     return str(record["extra"].get("channel", UNBOUND))
+
+
+def _mode(record: Record) -> str:
+    return str(record["extra"].get("mode", ""))
 
 
 def _exception(record: Record) -> str:

@@ -7,8 +7,9 @@ restored, one that was prepared or sent but never rested is not found, at once.
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from loguru import logger
 from msgspec import Struct
@@ -33,6 +34,10 @@ from alphapanda.events import (
     ReportKind,
     TickBatch,
 )
+from alphapanda.live.account import Account, open_account, wanted
+from alphapanda.live.gate import Gate
+from alphapanda.live.identity import look_at_owner
+from alphapanda.live.instruments import follow
 from alphapanda.live.limits import reset_words, sorted_out, within
 from alphapanda.live.options import Options
 from alphapanda.live.warm_up import furthest, warm_up
@@ -40,8 +45,8 @@ from alphapanda.pipeline import Cores, Plan, Saved, build_cores
 from alphapanda.plan import calendar_remarks, market_of, plan_of
 from alphapanda.store import Store, offline
 from alphapanda.store.schema import SQLITE_VERSION, sqlite_is_fixed
-from alphapanda.times import to_ist
-from alphapanda.venues.contract import Broker, FiniteFeed
+from alphapanda.times import SECOND_NS, to_ist
+from alphapanda.venues.contract import Broker, FiniteFeed, LiveFeed
 from alphapanda.venues.instruments import InstrumentBook
 from alphapanda.venues.paper import PaperBroker
 from alphapanda.venues.replay import DataSet
@@ -51,20 +56,48 @@ audit = logger.bind(channel="audit")
 prices = logger.bind(channel="market_data")
 trading = logger.bind(channel="trading")
 
+AFTER_CLOSE_NS = 5 * SECOND_NS
+"""By then the last price is here."""
 UNSETTLED = (OrderStatus.PREPARED, OrderStatus.SENT, OrderStatus.UNKNOWN)
 
 
 class Opened(Struct, frozen=True, kw_only=True):
-    """A line before its tasks start. `rows` goes on with the row after `taken`."""
+    """A line before its tasks start. `rows` of a finite feed go on with the row after `taken`; a live one has
+    none. `account` is that at Zerodha, where its feed or its broker is wanted.
+    """
 
     cores: Cores
     brokers: Mapping[str, Broker]
-    feed: FiniteFeed
-    rows: Generator[TickBatch]
-    taken: int
-    clock_ns: int
+    feed: FiniteFeed | LiveFeed
+    rows: Generator[TickBatch] | None = None
+    taken: int = 0
+    clock_ns: int = 0
     halt: Halt | None
     calendar: Calendar | None
+    instruments: Sequence[Instrument] = ()
+    account: Account | None = None
+
+    @property
+    def finite(self) -> FiniteFeed:
+        """The feed of `rows`."""
+        return cast("FiniteFeed", self.feed)
+
+    @property
+    def live(self) -> LiveFeed:
+        """The feed where there are no rows."""
+        return cast("LiveFeed", self.feed)
+
+    def over(self, now_ns: int) -> bool:
+        """The day's last session of all that is traded has ended."""
+        if self.calendar is None or not self.traded:
+            return False
+        closes = [self.calendar.closes_ns(now_ns, each) for each in self.traded]
+        return all(each is not None and now_ns >= each + AFTER_CLOSE_NS for each in closes)
+
+    @property
+    def traded(self) -> list[Instrument]:
+        wanted = {token for each in self.cores.strategy.strategies() for token in each.instruments}
+        return [each for each in self.instruments if each.instrument_token in wanted]
 
     def ready_line(self) -> str:
         brokers = ", ".join(self.brokers)
@@ -78,45 +111,75 @@ class Opened(Struct, frozen=True, kw_only=True):
 
 
 async def open_line(
-    loaded: Loaded, options: Options, store: Store, warming_up: Callable[[], None] = lambda: None
+    loaded: Loaded, options: Options, store: Store, gate: Gate, warming_up: Callable[[], None] = lambda: None
 ) -> Opened:
     """Everything between the store and the first tick. Raises CannotStart with what to do.
 
     `warming_up` is called now and then while rows of an earlier run are walked.
     """
-    recovered = store.recovered
+    recovered, settings = store.recovered, loaded.settings
     _look_at_settings(loaded)
     if options.from_start and not recovered.empty:
         raise CannotStart(f"--from-start needs an empty store, {store.path} has a journal; move it away")
-    book = InstrumentBook(_known(loaded.settings))
-    for traded in (order.instrument for order in recovered.saved.orders):
+    account = await open_account(settings, store) if wanted(settings) else None
+    owners = dict.fromkeys(settings.active_brokers, "") | (account.owners if account is not None else {})
+    look_at_owner(store, owners)
+    listed: Sequence[Instrument] = ()
+    if account is not None:
+        traded = {order.instrument.key for order in recovered.saved.orders}
+        listed = await account.listed(_waited_for(settings) | traded)
+    past = follow(recovered.saved, listed)
+    book = InstrumentBook([*(order.instrument for order in past.orders), *_known(settings), *listed])
+    for each in (order.instrument for order in past.orders):
         # What was traded keeps its token: data that contradicts it is refused, or the book would split.
-        book.resolve(traded.exchange, traded.tradingsymbol, traded.instrument_token)
-    feed = _open_feed(loaded, book)
-    _look_at_brokers(loaded)
+        book.resolve(each.exchange, each.tradingsymbol, each.instrument_token)
+    feed = None if settings.feed.source == "zerodha" else _open_feed(loaded, book)
     plan = plan_of(loaded, book, tag_seed=store.tag_seed, calendar=options.calendar)
-    _look_at_products(recovered.saved, plan.products)
-    _look_at_limits(loaded.settings, recovered.saved)
-    plan = replace(plan, starting_cash=store.open_accounts(dict(plan.starting_cash)))
-    saved = _settled(recovered.saved, store)
-    cores, brokers = build_cores(plan, saved), _brokers(loaded.settings, saved, plan)
+    _look_at_products(past, plan.products)
+    _look_at_limits(settings, past)
+    cash = dict(plan.starting_cash)
+    if account is not None:
+        cash |= await account.cash(recovered.starting_cash)
+    plan = replace(plan, starting_cash=store.open_accounts(cash, owners))
+    saved = _settled(past, store)
+    cores, brokers = build_cores(plan, saved), _paper(settings, saved, plan)
+    if account is not None:
+        brokers |= account.brokers(saved, cores, gate, plan.calendar)
+    opened = partial(
+        Opened,
+        cores=cores,
+        brokers=brokers,
+        halt=recovered.halt,
+        calendar=plan.calendar,
+        instruments=book.all(),
+        account=account,
+    )
+    if feed is None and account is not None:
+        return opened(feed=account.open_feed(cores.strategy.strategies()))
+    if feed is None:
+        raise CannotStart(f"feed.source: there is no {settings.feed.source} feed")
+    rows, taken = await _walked(feed, store, cores, brokers, warming_up)
+    clock_ns = furthest(feed, recovered.clock)
+    return opened(feed=feed, rows=_dated(rows, plan.calendar), taken=taken, clock_ns=clock_ns)
+
+
+async def _walked(
+    feed: FiniteFeed,
+    store: Store,
+    cores: Cores,
+    brokers: Mapping[str, Broker],
+    warming_up: Callable[[], None],
+) -> tuple[Generator[TickBatch], int]:
+    """The rows that are left, and how many were taken before: those are shown to the strategies."""
+    recovered = store.recovered
     rows, taken = feed.batches(), furthest(feed, recovered.taken)
     if recovered.taken and not taken:
         prices.warning("other data was walked before; this data starts at row 1 and adds to the same book")
     if taken:
         prices.info("{} rows were taken before: shown to the strategies as warm-up", taken)
-        matching = [broker.on_taken for broker in brokers.values()]
+        matching = [broker.on_taken for broker in brokers.values() if isinstance(broker, PaperBroker)]
         await warm_up(cores, feed, rows, recovered, taken, warming_up, matching)
-    return Opened(
-        cores=cores,
-        brokers=brokers,
-        feed=feed,
-        rows=_dated(rows, plan.calendar),
-        taken=taken,
-        clock_ns=furthest(feed, recovered.clock),
-        halt=recovered.halt,
-        calendar=plan.calendar,
-    )
+    return rows, taken
 
 
 def _dated(rows: Generator[TickBatch], calendar: Calendar | None) -> Generator[TickBatch]:
@@ -140,13 +203,6 @@ def _look_at_settings(loaded: Loaded) -> None:
         )
     if settings.alerts.urls:
         logger.warning("alerts.urls is not available yet: nothing is sent")
-
-
-def _look_at_brokers(loaded: Loaded) -> None:
-    """Before any account is opened: a start that is refused leaves nothing in the journal."""
-    for name in loaded.settings.active_brokers:
-        if name != PaperBroker.name:
-            raise CannotStart(f"active_brokers: the {name} broker is not available yet; use paper")
 
 
 def _look_at_products(saved: Saved, products: Mapping[str, str]) -> None:
@@ -203,6 +259,7 @@ def at_rest(loaded: Loaded) -> AtRest:
     saved = recovered.saved
     kept, stale = sorted_out(loaded.settings, saved.limits)
     without = replace(loaded, settings=replace(loaded.settings, strategies=()))
+    saved = follow(saved, ())
     book = InstrumentBook(order.instrument for order in saved.orders)
     plan = plan_of(without, book, tag_seed="", calendar=False)
     plan = replace(plan, starting_cash={**plan.starting_cash, **recovered.starting_cash})
@@ -218,10 +275,6 @@ def at_rest(loaded: Loaded) -> AtRest:
 
 def _open_feed(loaded: Loaded, book: InstrumentBook) -> FiniteFeed:
     feed = loaded.settings.feed
-    if feed.source == "zerodha":
-        raise CannotStart(
-            f"feed.source: the {feed.source} feed is not available yet; use --feed replay --data PATH"
-        )
     if feed.source == "replay" and not feed.replay.paths:
         raise CannotStart("feed.replay.paths is empty: name price files there or with --data PATH")
     try:
@@ -241,10 +294,13 @@ def _known(settings: Settings) -> Iterator[Instrument]:
         yield from map(instrument_of, _simulated(settings))
 
 
+def _waited_for(settings: Settings) -> set[str]:
+    return {key for strategy in settings.strategies if strategy.enabled for key in strategy.instruments}
+
+
 def _simulated(settings: Settings) -> set[str]:
     """What has prices in a simulated session: what was asked for, and all that a strategy waits for."""
-    waited_for = {key for strategy in settings.strategies if strategy.enabled for key in strategy.instruments}
-    return waited_for.union(settings.feed.simulated.instruments or BUILT_IN)
+    return _waited_for(settings).union(settings.feed.simulated.instruments or BUILT_IN)
 
 
 def _settled(saved: Saved, store: Store) -> Saved:
@@ -265,20 +321,21 @@ def _settled(saved: Saved, store: Store) -> Saved:
     return replace(saved, orders=tuple(engine.order(order.order_id) for order in saved.orders))
 
 
-def _brokers(settings: Settings, saved: Saved, plan: Plan) -> dict[str, PaperBroker]:
-    brokers: dict[str, PaperBroker] = {}
-    for name in settings.active_brokers:
-        market = market_of(
-            settings,
-            plan.starting_cash[name],
-            _resting(saved.orders, name),
-            [fill for fill in saved.fills if fill.broker == name],
-            broker=name,
-            intraday=plan.intraday,
-            adopted=sum(1 for order in saved.orders if order.broker == name and order.by == RMS),
-        )
-        brokers[name] = PaperBroker(market)
-    return brokers
+def _paper(settings: Settings, saved: Saved, plan: Plan) -> dict[str, Broker]:
+    """The paper broker, where it is active, with what rests there."""
+    name = PaperBroker.name
+    if name not in settings.active_brokers:
+        return {}
+    market = market_of(
+        settings,
+        plan.starting_cash[name],
+        _resting(saved.orders, name),
+        [fill for fill in saved.fills if fill.broker == name],
+        broker=name,
+        intraday=plan.intraday,
+        adopted=sum(1 for order in saved.orders if order.broker == name and order.by == RMS),
+    )
+    return {name: PaperBroker(market)}
 
 
 def _resting(orders: Sequence[Order], broker: str) -> list[Order]:

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Protocol
 
+import anyio
 from loguru import logger
 
 from alphapanda.config import Loaded
@@ -25,14 +26,15 @@ from alphapanda.events import (
     Refused,
     StrategyPaused,
     StrategyResumed,
+    TickBatch,
     TransactionType,
     Verdict,
 )
 from alphapanda.live import limits
 from alphapanda.live.line import Gauge, Line
 from alphapanda.live.opening import Opened
-from alphapanda.live.stages import Turns
 from alphapanda.live.switch import KillSwitch, clean
+from alphapanda.live.walk import Walk
 from alphapanda.pipeline import Stage
 from alphapanda.store import Store
 
@@ -40,19 +42,21 @@ audit = logger.bind(channel="audit")
 
 Request = Mapping[str, Any]
 LONGEST_NAME = 64
+CANCELLED_WITHIN_S = 5.0
+LOOK_S = 0.02
 OF_THE_HOUSE = frozenset((SQUARE_OFF, RMS))
 """Names that stand for what nobody asked for; a person may be called so."""
 
 
 class Trading(Protocol):
-    """The daemon, as far as its operator sees it. `opened` and `turns` are None until it is ready."""
+    """The daemon, as far as its operator sees it. `opened` and `walk` are None until it is ready."""
 
     loaded: Loaded
     line: Line
     switch: KillSwitch
     helpers: dict[str, Gauge]
     opened: Opened | None
-    turns: Turns | None
+    walk: Walk | None
 
     @property
     def store(self) -> Store: ...
@@ -82,6 +86,7 @@ class Operator:
             "risk_set": self._change_limit,
             "risk_reset": self._change_limit,
             "risk_dry_run": self._change_limit,
+            "instruments_sync": self._sync_instruments,
         }
 
     async def answer(self, request: Request) -> Any:
@@ -110,23 +115,23 @@ class Operator:
         reason = _reason(request)
         if not reason:
             raise ValueError("kill-switch off needs a reason")
-        _, turns = self._ready()
-        return {"kill_switch": await self._daemon.switch.off(reason, _who(request), turns)}
+        _, walk = self._ready()
+        return {"kill_switch": await self._daemon.switch.off(reason, _who(request), walk)}
 
-    def _ready(self) -> tuple[Opened, Turns]:
-        opened, turns = self._daemon.opened, self._daemon.turns
-        if opened is None or turns is None:
+    def _ready(self) -> tuple[Opened, Walk]:
+        opened, walk = self._daemon.opened, self._daemon.walk
+        if opened is None or walk is None:
             raise ValueError("the daemon is still starting; try again in a moment")
-        return opened, turns
+        return opened, walk
 
     @asynccontextmanager
-    async def _between_turns(self) -> AsyncIterator[tuple[Opened, Turns]]:
+    async def _between_turns(self) -> AsyncIterator[tuple[Opened, Walk]]:
         """Nothing is on the line, one command at a time. Once the line drains it takes no more."""
-        opened, turns = self._ready()
-        async with turns.lock:
-            if turns.stopping:
+        opened, walk = self._ready()
+        async with walk.lock:
+            if walk.stopping:
                 raise ValueError("the daemon is stopping; do this when it runs again, or while it is stopped")
-            yield opened, turns
+            yield opened, walk
 
     async def _carry(self, events: Sequence[object]) -> None:
         """Until all that they lead to is done and written down."""
@@ -170,12 +175,14 @@ class Operator:
         for order in orders:
             opened.brokers[order.broker].cancel(order)
         await self._carry([])
+        await _answered(opened, orders)
+        await self._carry([])
         return [_order(opened.cores.execution.order(order.order_id)) for order in orders]
 
     async def _close(self, request: Request) -> dict[str, Any]:
         """Resting orders of what is closed go first: one that fills later would open it again."""
-        async with self._between_turns() as (opened, turns):
-            if turns.ended.is_set():
+        async with self._between_turns() as (opened, walk):
+            if opened.rows is not None and walk.ended.is_set():
                 raise ValueError("the data has ended: no price will come that could fill an order")
             _look_at(opened, request)
             held, resting = _held(opened, request), _resting(opened, request)
@@ -185,7 +192,7 @@ class Operator:
             cancelled = await self._cancel(opened, resting)
             held = _held(opened, request)  # a fill may have crossed its cancel
             self._verdicts = []
-            await self._carry([_closing(position, _who(request), turns) for position in held])
+            await self._carry([_closing(position, _who(request), walk) for position in held])
             last = {(said.signal.signal_id, _broker(said)): said for said in self._verdicts}
             self._verdicts = []
             return {"cancelled": cancelled, "closing": [_verdict(said, opened) for said in last.values()]}
@@ -200,8 +207,17 @@ class Operator:
         gauge.restart()
         return {"stage": name, "restarts": restarts}
 
+    async def _sync_instruments(self, _request: Request) -> dict[str, Any]:
+        opened, walk = self._ready()
+        if opened.account is None:
+            raise ValueError("this daemon has no Zerodha feed or broker, and so no instrument list")
+        found, listed = await opened.account.sync_now()
+        async with walk.lock:
+            self._daemon.line.publish(TickBatch(time_ns=walk.time_ns, ticks=(), listed=tuple(listed)))
+        return found
+
     async def _risk_show(self, _: Request) -> dict[str, Any]:
-        opened, _turns = self._ready()
+        opened, _walk = self._ready()
         return {"limits": limits.shown(self._daemon.loaded, opened.cores.risk)}
 
     async def _change_limit(self, request: Request) -> dict[str, Any]:
@@ -225,6 +241,17 @@ class Operator:
             )
             await self._carry([change.event])
             return answer
+
+
+async def _answered(opened: Opened, orders: Sequence[Order]) -> None:
+    """A broker elsewhere takes a moment to cancel; what it has not done by then is told as it stands."""
+    execution = opened.cores.execution
+    with anyio.move_on_after(CANCELLED_WITHIN_S):
+        for name in {order.broker for order in orders}:
+            await opened.brokers[name].answered()
+        ids = [order.order_id for order in orders]
+        while not all(execution.order(each).status.ended for each in ids):  # noqa: ASYNC110 - nobody tells us
+            await anyio.sleep(LOOK_S)
 
 
 def _who(request: Request) -> str:
@@ -298,7 +325,7 @@ def _not_alone(name: str, *, known: bool, alone: Sequence[str]) -> str:
     return f"no stage {name!r}; see alphapanda stages list{can}"
 
 
-def _closing(position: Position, by: str, turns: Turns) -> ClosePosition:
+def _closing(position: Position, by: str, walk: Walk) -> ClosePosition:
     return ClosePosition(
         broker=position.broker,
         strategy_id=position.strategy_id,
@@ -306,8 +333,8 @@ def _closing(position: Position, by: str, turns: Turns) -> ClosePosition:
         transaction_type=TransactionType.SELL if position.quantity > 0 else TransactionType.BUY,
         quantity=abs(position.quantity),
         by=by,
-        time_ns=turns.time_ns,
-        row=turns.row,
+        time_ns=walk.time_ns,
+        row=walk.row,
     )
 
 

@@ -7,7 +7,7 @@ from time import monotonic
 from typing import Any
 
 import alphapanda
-from alphapanda.config import Settings
+from alphapanda.config import Settings, mode_of
 from alphapanda.core.money import to_paisa
 from alphapanda.core.portfolio import PortfolioManager, Standing
 from alphapanda.events import Money
@@ -29,10 +29,17 @@ def status_of(
     counters: Counters,
     cores: Cores | None,
     redis: Mapping[str, Any] | None = None,
+    feed: Mapping[str, Any] | None = None,
+    venues: Mapping[str, Mapping[str, Any]] | None = None,
+    holds: Mapping[tuple[str, str], str] | None = None,
 ) -> dict[str, Any]:
-    """One JSON document; brokers and strategies are empty until recovery is done, `redis` while it is off."""
+    """One JSON document; brokers and strategies are empty until recovery is done, `redis` while it is off.
+
+    `feed` and `venues` are what a live feed and live brokers say of themselves, `holds` what the gate holds.
+    """
     halted = state == "running" and kill_switch["on"]
     return {
+        "mode": mode_of(settings).value,
         "state": "halted" if halted else state,
         "trading_enabled": trading_enabled,
         "kill_switch": dict(kill_switch),
@@ -42,9 +49,10 @@ def status_of(
         "version": alphapanda.__version__,
         "environment": settings.environment,
         "stages": _stages(line, helpers),
-        "brokers": _brokers(cores) if cores else {},
+        "brokers": _brokers(cores, venues or {}, holds or {}) if cores else {},
         "strategies": _strategies(cores) if cores else {},
         "ticks": counters.ticks_summary(),
+        "feed": dict(feed or {}),
         "latency_us": {
             "tick_to_signal": counters.tick_to_signal.summary(),
             "tick_to_order": counters.tick_to_order.summary(),
@@ -58,10 +66,21 @@ def headline(status: Mapping[str, Any], *, why: bool = True) -> str:
     switch = status["kill_switch"]
     reason = f" ({switch['reason']}, by {switch['by']})" if why and switch["on"] else ""
     killed = f"{'on' if switch['on'] else 'off'}{reason}"
-    mode = "LIVE" if "zerodha" in status.get("brokers", {}) else "PAPER"
     age = status.get("ticks", {}).get("last_age_s")
     feed_age = "-" if age is None else f"{age:.1f} s"
-    return f"{mode} · {status['state']} · kill switch {killed} · feed age {feed_age} · token -"
+    doors = (status.get("brokers", {}).get("zerodha", {}), status.get("feed", {}))
+    token = next((door["session"] for door in doors if "session" in door), None)
+    said = f"{status['mode']} · {status['state']} · kill switch {killed} · feed age {feed_age}"
+    return f"{said} · token {_token(token)}"
+
+
+def _token(session: Mapping[str, Any] | None) -> str:
+    """How old the day's login is, or that it is dead; nothing without one."""
+    if session is None:
+        return "-"
+    if not session["alive"]:
+        return "dead"
+    return "ok" if session["age_s"] is None else f"{session['age_s'] / 3600:.1f} h"
 
 
 def _stages(line: Line, helpers: Mapping[str, Gauge]) -> dict[str, Any]:
@@ -84,7 +103,9 @@ def _gauge(gauge: Gauge) -> dict[str, Any]:
     }
 
 
-def _brokers(cores: Cores) -> dict[str, Any]:
+def _brokers(
+    cores: Cores, venues: Mapping[str, Mapping[str, Any]], holds: Mapping[tuple[str, str], str]
+) -> dict[str, Any]:
     portfolio, positions = cores.portfolio, cores.portfolio.positions()
     open_orders = cores.execution.open_orders()
     return {
@@ -94,6 +115,8 @@ def _brokers(cores: Cores) -> dict[str, Any]:
             "orders_total": cores.execution.total(balance.broker),
             "positions_open": _positions_open(portfolio, balance.broker),
             **_figures(Standing(balance, positions)),
+            "held": {what or "all": why for (name, what), why in holds.items() if name == balance.broker},
+            **venues.get(balance.broker, {}),
         }
         for balance in portfolio.balances()
     }

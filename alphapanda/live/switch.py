@@ -15,7 +15,7 @@ from alphapanda.errors import Fatal
 from alphapanda.events import Halt, Resume
 from alphapanda.live.gate import Gate
 from alphapanda.live.line import Line
-from alphapanda.live.stages import Turns
+from alphapanda.live.walk import Walk
 from alphapanda.store import Store
 from alphapanda.times import to_ist
 
@@ -82,13 +82,13 @@ class KillSwitch:
             self._line.route(Halt(reason, by, now_ns))
         audit.warning("kill switch on: {} (by {})", reason, by)
 
-    async def off(self, reason: str, by: str, turns: Turns) -> dict[str, Any]:
+    async def off(self, reason: str, by: str, walk: Walk) -> dict[str, Any]:
         """Between two turns, and written down before trading is enabled. A kill in between wins.
 
         Raises ValueError when the kill file cannot be removed: the next start would be killed.
         """
         mine = self._rearming = object()
-        async with turns.lock:
+        async with walk.lock:
             if self._gate.killed and self._rearming is mine and self._store is not None:
                 now_ns = time.time_ns()
                 self._remove_file()

@@ -107,6 +107,13 @@ def rows(
     return found[::-1]
 
 
+def accounts(path: Path) -> dict[str, str]:
+    """Whose account each broker's book is of; empty for the house's own."""
+    with reading(path) as connection:
+        rows = connection.execute("SELECT broker, account FROM balances ORDER BY broker").fetchall()
+    return dict(rows)
+
+
 def _day(day: date) -> tuple[int, int]:
     """Its first and its last nanosecond."""
     number = number_of(day)

@@ -9,7 +9,10 @@ from alphapanda.events import (
     Approved,
     Balance,
     Booked,
+    ChargesCompared,
+    Compared,
     DayRolled,
+    ExternalSeen,
     Halt,
     LimitChanged,
     Marked,
@@ -29,7 +32,10 @@ from alphapanda.events import (
 )
 from alphapanda.rows import (
     balance_row,
+    charges_row,
+    comparison_row,
     equity_rows,
+    external_row,
     order_row,
     position_row,
     signal_row,
@@ -48,6 +54,8 @@ class At(NamedTuple):
 
 
 EQUITY_KEY = ("broker", "strategy_id", "at_ns")
+CHARGES_KEY = ("broker", "broker_order_id")
+EXTERNAL_KEY = ("broker", "exchange", "tradingsymbol", "product")
 POSITION_KEY = ("broker", "strategy_id", "exchange", "tradingsymbol", "product")
 
 
@@ -95,7 +103,10 @@ def _booked(event: Booked, at: At) -> list[Statement]:
 
 def _opened(event: AccountOpened, at: At) -> list[Statement]:
     balance = Balance(broker=event.broker, starting_cash=event.starting_cash, cash=event.starting_cash)
-    return [_balance(balance), _entry(event.broker, at, "opening", event.starting_cash)]
+    statements = [_balance(balance), _entry(event.broker, at, "opening", event.starting_cash)]
+    if event.account:
+        statements.append(("UPDATE balances SET account = ? WHERE broker = ?", (event.account, event.broker)))
+    return statements
 
 
 def _switch(*, is_on: bool, reason: str, by: str, time_ns: int) -> list[Statement]:
@@ -154,6 +165,16 @@ def _limit(event: LimitChanged, _at: At) -> list[Statement]:
     return [_upsert("limits", place | {"value": event.value}, tuple(place)), written]
 
 
+def _external(event: ExternalSeen, _at: At) -> list[Statement]:
+    """What is flat again has no row."""
+    row = external_row(event)
+    if event.quantity:
+        return [_upsert("external_positions", row, EXTERNAL_KEY)]
+    where = " AND ".join(f"{name} = ?" for name in EXTERNAL_KEY)
+    values = tuple(row[name] for name in EXTERNAL_KEY)
+    return [(f"DELETE FROM external_positions WHERE {where}", values)]  # noqa: S608 - as above
+
+
 def _taken(event: RowTaken, _at: At) -> list[Statement]:
     row = {"feed": event.feed, "taken": event.row, "time_ns": event.time_ns}
     return [_upsert("progress", row, ("feed",))]
@@ -171,6 +192,9 @@ PROJECTION: dict[type, Callable[[Any, At], list[Statement]]] = {
     DayRolled: _rolled,
     Marked: _marked,
     RowTaken: _taken,
+    Compared: lambda event, _: [_insert("comparisons", comparison_row(event))],
+    ChargesCompared: lambda event, _: [_upsert("charge_differences", charges_row(event), CHARGES_KEY)],
+    ExternalSeen: _external,
     Halt: lambda e, _: _switch(is_on=True, reason=e.reason, by=e.by, time_ns=e.time_ns),
     Resume: lambda e, _: _switch(is_on=False, reason=e.reason, by=e.by, time_ns=e.time_ns),
     LimitChanged: _limit,

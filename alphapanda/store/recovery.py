@@ -5,6 +5,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from alphapanda.core.comparison import Reconciled
 from alphapanda.core.equity import EquityTracker
 from alphapanda.core.hosted import PAUSED, QUARANTINED, RUNNING
 from alphapanda.core.risk import NOT_ITS_FAULT
@@ -14,7 +15,10 @@ from alphapanda.events import (
     AccountOpened,
     Approved,
     Booked,
+    ChargesCompared,
+    Compared,
     DayRolled,
+    ExternalSeen,
     Fill,
     Halt,
     LimitChanged,
@@ -81,6 +85,10 @@ class Recovered(Struct, frozen=True, kw_only=True):
 
     saved: Saved
     starting_cash: dict[str, Money]
+    reconciled: dict[str, Reconciled] = {}
+    """What was found at each broker beside our book, where it was held against the broker's."""
+    owners: dict[str, str] = {}
+    """Whose account it is, by broker; empty for the house's own."""
     taken: dict[str, int]
     blind: dict[str, int]
     renewed: dict[str, dict[str, int]]
@@ -144,6 +152,8 @@ class Fold:
         self.rolls: list[tuple[int, DayRolled]] = []
         self.trackers: dict[str, EquityTracker] = {}
         self.starting_cash: dict[str, Money] = {}
+        self.owners: dict[str, str] = {}
+        self.reconciled: dict[str, Reconciled] = {}
         self.taken: dict[str, int] = {}
         self.clock: dict[str, int] = {}
         self.signals_made = 0
@@ -186,8 +196,9 @@ class Fold:
 
     def _add_of_the_book(self, event: AccountOpened | Valued | DayRolled | Marked) -> None:
         match event:
-            case AccountOpened(broker, starting_cash):
+            case AccountOpened(broker, starting_cash, owner):
                 self.starting_cash[broker] = starting_cash
+                self.owners[broker] = owner
                 self._tracker(broker)
             case Valued(broker=broker):
                 self._tracker(broker).on_valued(event)
@@ -202,6 +213,8 @@ class Fold:
         match event:
             case RowTaken():
                 self._take(event)
+            case Compared() | ChargesCompared() | ExternalSeen():
+                self.reconciled.setdefault(event.broker, Reconciled()).on(event)
             case StrategyPaused() | StrategyFailed() | StrategyQuarantined() | StrategyResumed():
                 self._add_of_strategy(event)
             case LimitChanged(key=key, scope=scope):
@@ -260,6 +273,8 @@ class Fold:
                 known=self.refusals.known(),
             ),
             starting_cash=self.starting_cash,
+            owners=self.owners,
+            reconciled=self.reconciled,
             taken=self.taken,
             blind=self.blind,
             renewed=self.renewed,

@@ -1,7 +1,8 @@
 """The tables, by version. Migrations only go forward; an older program refuses a newer store.
 
 `journal` is append-only and each row's hash covers the row before, so a lost or changed row is noticed. All
-other tables are projections of it. Money is decimal text, times are nanoseconds since 1970 (UTC).
+other tables are projections of it, but for `meta` and the lists of instruments. Money is decimal text, times
+are nanoseconds since 1970 (UTC).
 """
 
 import sqlite3
@@ -169,7 +170,69 @@ ALTER TABLE orders ADD COLUMN trigger_price TEXT;
 ALTER TABLE orders ADD COLUMN validity TEXT NOT NULL DEFAULT 'DAY';
 """
 
-MIGRATIONS = (VERSION_1, VERSION_2, VERSION_3)
+VERSION_4 = """
+ALTER TABLE balances ADD COLUMN account TEXT NOT NULL DEFAULT '';
+CREATE TABLE instrument_dumps (
+    dump INTEGER PRIMARY KEY,
+    day TEXT NOT NULL,
+    rehearsal INTEGER NOT NULL,
+    rows INTEGER NOT NULL,
+    size INTEGER NOT NULL,
+    sha256 TEXT NOT NULL,
+    synced_ns INTEGER NOT NULL,
+    segments TEXT NOT NULL,
+    whole INTEGER NOT NULL
+) STRICT;
+CREATE TABLE instruments (
+    dump INTEGER NOT NULL REFERENCES instrument_dumps (dump),
+    exchange TEXT NOT NULL,
+    tradingsymbol TEXT NOT NULL,
+    instrument_token INTEGER NOT NULL,
+    exchange_token INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    expiry TEXT,
+    strike TEXT NOT NULL,
+    tick_size TEXT NOT NULL,
+    lot_size INTEGER NOT NULL,
+    instrument_type TEXT NOT NULL,
+    segment TEXT NOT NULL,
+    derivatives INTEGER,
+    PRIMARY KEY (dump, exchange, tradingsymbol)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE comparisons (
+    entry INTEGER PRIMARY KEY,
+    broker TEXT NOT NULL,
+    at_ns INTEGER NOT NULL,
+    occasion TEXT NOT NULL,
+    compared INTEGER NOT NULL,
+    left_out INTEGER NOT NULL,
+    differences TEXT NOT NULL,
+    frozen TEXT NOT NULL
+) STRICT;
+CREATE TABLE charge_differences (
+    broker TEXT NOT NULL,
+    broker_order_id TEXT NOT NULL,
+    exchange TEXT NOT NULL,
+    tradingsymbol TEXT NOT NULL,
+    ours TEXT NOT NULL,
+    beside TEXT NOT NULL,
+    theirs TEXT NOT NULL,
+    difference TEXT NOT NULL,
+    at_ns INTEGER NOT NULL,
+    PRIMARY KEY (broker, broker_order_id)
+) STRICT;
+CREATE TABLE external_positions (
+    broker TEXT NOT NULL,
+    exchange TEXT NOT NULL,
+    tradingsymbol TEXT NOT NULL,
+    product TEXT NOT NULL,
+    quantity INTEGER NOT NULL,
+    changed_ns INTEGER NOT NULL,
+    PRIMARY KEY (broker, exchange, tradingsymbol, product)
+) STRICT;
+"""
+
+MIGRATIONS = (VERSION_1, VERSION_2, VERSION_3, VERSION_4)
 PROJECTIONS = (
     "trades",
     "orders",
@@ -183,6 +246,9 @@ PROJECTIONS = (
     "limits",
     "limit_changes",
     "equity",
+    "comparisons",
+    "charge_differences",
+    "external_positions",
 )
 
 

@@ -10,9 +10,9 @@ import asyncio
 import secrets
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import aiosqlite
 
@@ -28,6 +28,7 @@ PROGRESS_S = 1.0
 """How often the last row walked is written down when nothing else is."""
 FOLDED_ROWS = 1_000
 """How often a long recovery says that it gets on."""
+Result = TypeVar("Result")
 ALPHABET = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 
 
@@ -58,6 +59,8 @@ class Store:
         self._marked_at = 0.0
         self._writing = False
         self._failure: StoreFailed | None = None
+        self.listing = asyncio.Lock()
+        """Held while an instrument list is written, a piece at a time."""
 
     async def __aenter__(self) -> Self:
         try:
@@ -111,12 +114,17 @@ class Store:
         """Something waits to be written, or is being written."""
         return bool(self._pending or self._writing)
 
-    def open_accounts(self, starting_cash: dict[str, Money]) -> dict[str, Money]:
-        """Give each new broker its opening entry; what the ledger already says wins over the settings."""
+    def open_accounts(
+        self, starting_cash: dict[str, Money], owners: Mapping[str, str] | None = None
+    ) -> dict[str, Money]:
+        """Give each new broker its opening entry; what the ledger already says wins over the settings.
+
+        `owners` names whose account it is, by broker.
+        """
         known = self.recovered.starting_cash
         for broker, cash in starting_cash.items():
             if broker not in known:
-                self.tap(AccountOpened(broker, cash))
+                self.tap(AccountOpened(broker, cash, (owners or {}).get(broker, "")))
         return starting_cash | known
 
     def tap(self, event: object) -> None:
@@ -130,6 +138,27 @@ class Store:
         self._mark, self._marked_after = RowTaken(feed, row, time_ns), len(self._pending)
         if self._pending or time.monotonic() - self._marked_at > PROGRESS_S:
             self._wake.set()
+
+    async def work(self, do: Callable[[sqlite3.Connection], Result]) -> Result:
+        """What `do` does with the connection, in a transaction of its own between two commits of the journal.
+
+        For tables that are no projections, in pieces short enough for an order to wait for. Raises what `do`
+        raises, and then nothing of it is kept.
+        """
+        found: Result = await self._in_thread(self._worked, do)
+        return found
+
+    def _worked(self, do: Callable[[sqlite3.Connection], Result]) -> Result:
+        connection: sqlite3.Connection = self._database._conn  # type: ignore[union-attr]  # noqa: SLF001
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            result = do(connection)
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+        return result
 
     async def commit(self) -> None:
         """Wait until everything tapped so far is durable."""

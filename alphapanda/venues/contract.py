@@ -1,21 +1,28 @@
 """What the line asks of a market: a broker, and two kinds of feed. Every venue is tested against it."""
 
 from collections.abc import Callable, Generator
-from typing import Protocol
+from typing import Any, Protocol
+
+from anyio.abc import TaskStatus
 
 from alphapanda.events import Order, OrderAdopted, Report, TickBatch
 
 Reporter = Callable[[Report | OrderAdopted], None]
 """How a broker says what became of an order, or that it made one itself. Never blocks."""
 
+Lets = Callable[[Order], bool]
+"""The gate: may this order leave now? Asked in the same step as the write, also by an order that waited."""
+
 
 class Broker(Protocol):
     """Takes orders. Whatever it learns of them it reports; no answer is a report too (NO_ANSWER)."""
 
     name: str
+    matches: bool
+    """It fills orders on the ticks it is shown."""
 
-    def attach(self, report: Reporter) -> None:
-        """Where reports go from now on."""
+    def attach(self, report: Reporter, lets: Lets) -> None:
+        """Where reports go from now on, and whom to ask before a byte leaves."""
 
     def place(self, order: Order) -> None:
         """Write the request. Synchronous, so that the kill switch is read in the same step."""
@@ -25,6 +32,22 @@ class Broker(Protocol):
 
     def on_ticks(self, batch: TickBatch) -> None:
         """Prices, for a broker that matches orders itself. Others ignore them."""
+
+    async def answered(self) -> None:
+        """Until no request of ours waits for its answer any more."""
+
+
+class LiveBroker(Broker, Protocol):
+    """A broker elsewhere: it has tasks, and may be out of reach."""
+
+    async def run(self, *, task_status: TaskStatus[None]) -> None:
+        """Its tasks, until cancelled. Started once its book is read, ours put right by it, and compared.
+
+        Raises CannotStart where that cannot be; returning is a failure.
+        """
+
+    def summary(self) -> dict[str, Any]:
+        """What `status` says of it beside the book: connected, session, budgets."""
 
 
 class FiniteFeed(Protocol):
@@ -52,3 +75,9 @@ class LiveFeed(Protocol):
 
     async def run(self, publish: Callable[[TickBatch], None]) -> None:
         """Until cancelled. Returning is a failure."""
+
+    def now_ns(self) -> int:
+        """The market's clock, for timers: never behind the newest batch."""
+
+    def summary(self) -> dict[str, Any]:
+        """What `status` says of it: connections, instruments wanted and ticking, reconnects."""

@@ -4,7 +4,7 @@ Data files name instruments by symbol, by token or by their file name. The book 
 the same for the whole run, and refuses two that contradict each other. It does no I/O.
 """
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from hashlib import blake2s
 
 from msgspec.structs import replace
@@ -18,6 +18,14 @@ DEFAULT_EXCHANGE = "NSE"
 def stable_token(key: str) -> int:
     """A token for `EXCHANGE:SYMBOL` that is the same on every machine: 32 bits, never 0."""
     return int.from_bytes(blake2s(key.upper().encode(), digest_size=4).digest(), "big") or 1
+
+
+def free_token(key: str, taken: Container[int]) -> int:
+    """The first of `stable_token` and what follows it that nobody has."""
+    token = stable_token(key)
+    while token in taken:
+        token = token % (2**32 - 1) + 1
+    return token
 
 
 def split_key(key: str) -> tuple[str, str]:

@@ -2,17 +2,18 @@
 
 from alphapanda.core.market import Market
 from alphapanda.events import CancelOrder, Order, PlaceOrder, TickBatch
-from alphapanda.venues.contract import Reporter
+from alphapanda.venues.contract import Lets, Reporter
 
 
 class PaperBroker:
     name = "paper"
+    matches = True
 
     def __init__(self, market: Market) -> None:
         self._market = market
         self._report: Reporter
 
-    def attach(self, report: Reporter) -> None:
+    def attach(self, report: Reporter, lets: Lets) -> None:  # noqa: ARG002 - nothing waits here before it leaves
         self._report = report
 
     def place(self, order: Order) -> None:
@@ -23,6 +24,9 @@ class PaperBroker:
 
     def on_ticks(self, batch: TickBatch) -> None:
         self._tell(batch)
+
+    async def answered(self) -> None:
+        """At once: it answers in the same step."""
 
     def on_taken(self, batch: TickBatch) -> None:
         """A row that was walked before a restart, at which nothing trades again."""

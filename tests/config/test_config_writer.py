@@ -158,7 +158,7 @@ def test_the_production_overlay_has_only_what_differs():
 def test_any_valid_settings_survive_being_written_and_read(values):
     check_values(values, place_of)
     original = msgspec.convert(values, Settings)
-    check_settings(original, place_of)
+    check_settings(original, place_of, credentials=True)
     assert parsed(render(original)) == original
 
 

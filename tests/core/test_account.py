@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from alphapanda.core.account import Account
 from alphapanda.core.equity import EquityTracker
-from alphapanda.core.holding import EXTERNAL
 from alphapanda.core.margins import FULL
 from alphapanda.events import Money
 from alphapanda.times import DAY_NS, day_of
@@ -90,11 +89,6 @@ def test_a_snapshot_says_what_is_held_what_it_cost_and_what_it_is():
     after = made.snapshot()
     assert (len(after.positions), len(after.costs), len(after.instruments)) == (1, 1, 1)
     assert len(book.positions) == len(book.instruments) == 2
-
-
-def test_what_the_broker_has_beside_ours_counts_as_held():
-    made = account(fill(BUY, 10, strategy_id=EXTERNAL))
-    assert made.snapshot().positions == {(EXTERNAL, INFY.instrument_token): 10}
 
 
 def test_a_snapshot_stays_the_same_until_something_changes():

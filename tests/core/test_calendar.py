@@ -144,6 +144,14 @@ def test_the_configuration_may_say_that_a_share_has_no_derivatives():
     assert not told.at(ns("2026-11-23 15:29"), instrument("BSE:TINY")).may_enter
 
 
+def test_the_instrument_list_says_whether_a_share_has_derivatives():
+    at, told = ns("2026-11-23 15:29"), calendar(no_derivatives=frozenset(["NSE:SMALL"]))
+    assert not told.at(at, instrument("NSE:TINY")).may_enter
+    assert told.at(at, instrument("NSE:TINY", derivatives=False)).may_enter
+    assert not told.at(at, instrument("NSE:TINYETF", derivatives=True)).may_enter
+    assert told.at(at, instrument("NSE:SMALL", derivatives=True)).may_enter
+
+
 def test_what_the_instrument_list_says_wins_over_the_symbol():
     moved = instrument("NFO:NIFTY26D0824000CE", expiry=date(2026, 12, 9), name="NIFTY")
     assert calendar().at(ns("2026-12-08 15:44"), moved).may_enter

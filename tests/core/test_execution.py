@@ -78,31 +78,50 @@ def test_the_whole_table_as_a_reviewer_reads_it():
     table = {status.value: [marks.get((status, kind), "!") for kind in K] for status in S}
     assert [kind.value for kind in K] == [
         *("sent", "withheld", "accepted", "rejected", "fill", "cancelled", "no_answer", "absent"),
-        "triggered",
+        *("triggered", "found"),
     ]
     assert table == {
         "PREPARED": [
             *("SENT", "WITHHELD", "OPEN", "REJECTED"),
-            *("PARTIAL", "CANCELLED", "UNKNOWN", "NOT_FOUND", "OPEN"),
+            *("PARTIAL", "CANCELLED", "UNKNOWN", "NOT_FOUND", "OPEN", "!"),
         ],
-        "SENT": ["!", "!", "OPEN", "REJECTED", "PARTIAL", "CANCELLED", "UNKNOWN", "NOT_FOUND", "OPEN"],
-        "OPEN": ["!", "!", "-", "REJECTED", "PARTIAL", "CANCELLED", "-", "!", "OPEN"],
-        "PARTIAL": ["!", "!", "-", "!", "PARTIAL", "CANCELLED", "-", "!", "-"],
-        "UNKNOWN": ["!", "!", "OPEN", "REJECTED", "PARTIAL", "CANCELLED", "-", "NOT_FOUND", "OPEN"],
-        "FILLED": ["!", "!", "-", "!", "!", "-", "-", "!", "-"],
-        "CANCELLED": ["!", "!", "-", "!", "CANCELLED", "-", "-", "!", "-"],
-        "REJECTED": ["!", "!", "-", "-", "!", "-", "-", "!", "-"],
-        "NOT_FOUND": ["!", "!", "OPEN", "!", "PARTIAL", "!", "!", "-", "!"],
-        "WITHHELD": ["!", "!", "!", "!", "!", "!", "!", "!", "!"],
+        "SENT": [
+            *("!", "WITHHELD", "OPEN", "REJECTED"),
+            *("PARTIAL", "CANCELLED", "UNKNOWN", "NOT_FOUND", "OPEN", "!"),
+        ],
+        "OPEN": ["!", "!", "-", "REJECTED", "PARTIAL", "CANCELLED", "-", "!", "OPEN", "-"],
+        "PARTIAL": ["!", "!", "-", "!", "PARTIAL", "CANCELLED", "-", "!", "-", "-"],
+        "UNKNOWN": ["!", "!", "OPEN", "REJECTED", "PARTIAL", "CANCELLED", "-", "NOT_FOUND", "OPEN", "!"],
+        "FILLED": ["!", "!", "-", "!", "!", "-", "-", "!", "-", "-"],
+        "CANCELLED": ["!", "!", "-", "!", "CANCELLED", "-", "-", "!", "-", "-"],
+        "REJECTED": ["!", "!", "-", "-", "!", "-", "-", "!", "-", "OPEN"],
+        "NOT_FOUND": ["!", "!", "OPEN", "REJECTED", "PARTIAL", "CANCELLED", "!", "-", "!", "OPEN"],
+        "WITHHELD": ["!", "!", "!", "!", "!", "!", "!", "!", "!", "OPEN"],
     }
 
 
 def test_an_ended_order_never_lives_again_but_by_adoption():
-    """NOT_FOUND is adopted when the broker shows the order after all; a fill may cross a cancel."""
+    """What ended without a trade is adopted when the broker shows it; a fill may cross a cancel."""
     alive = {(before, kind) for (before, kind), after in LIFE.items() if before.ended and not after.ended}
-    assert alive == {(S.NOT_FOUND, K.ACCEPTED), (S.NOT_FOUND, K.FILL)}
+    assert alive == {
+        *((S.NOT_FOUND, K.ACCEPTED), (S.NOT_FOUND, K.FILL)),
+        *((S.NOT_FOUND, K.FOUND), (S.REJECTED, K.FOUND), (S.WITHHELD, K.FOUND)),
+    }
     moved = {(before, kind) for before, kind in LIFE if before.ended}
-    assert moved - alive == {(S.CANCELLED, K.FILL)}
+    assert moved - alive == {
+        *((S.CANCELLED, K.FILL), (S.NOT_FOUND, K.REJECTED), (S.NOT_FOUND, K.CANCELLED)),
+    }
+
+
+@pytest.mark.parametrize("status", [S.NOT_FOUND, S.REJECTED, S.WITHHELD])
+def test_an_order_that_is_found_after_all_is_open_again_and_trades(status):
+    engine = engine_with(status)
+    (found,) = engine.on(report(K.FOUND, broker_order_id="B1"))
+    assert (type(found), found.order.status, found.order.broker_order_id) == (OrderUpdated, S.OPEN, "B1")
+    assert engine.open_orders() == [found.order]
+    assert engine.on(report(K.FOUND)) == []
+    (filled,) = engine.on(report(K.FILL, quantity=10))
+    assert (type(filled), filled.order.status) == (OrderFilled, S.FILLED)
 
 
 def test_no_answer_is_never_a_rejection():

@@ -1,13 +1,11 @@
-"""Lots: first in first out, what was carried over a night, and what no strategy of ours bought."""
-
-from collections import Counter
+"""Lots: first in first out, and what was carried over a night."""
 
 import pytest
-from builders import BUY, INFY, SELL, TCS, TEN_NS, fill
+from builders import BUY, INFY, SELL, TEN_NS, fill
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alphapanda.core.holding import Days, Holding, external_positions
+from alphapanda.core.holding import Days, Holding
 from alphapanda.core.lots import Lot
 from alphapanda.core.margins import FULL
 from alphapanda.events import CNC, Money
@@ -71,25 +69,6 @@ def test_a_claim_is_what_the_margin_asks_beyond_the_cost():
     short.book(fill(SELL, 10))
     assert (long.claim, short.claim) == (-800, 1200)
     assert (holding(fill(BUY, 10)).claim, holding(fill(SELL, 10)).claim) == (0, 2000)
-
-
-keys = st.tuples(st.sampled_from([INFY, TCS]), st.sampled_from(["MIS", CNC]))
-held = st.lists(st.tuples(keys, st.sampled_from([BUY, SELL]), st.integers(1, 9)), max_size=8)
-
-
-@given(held, st.dictionaries(keys, st.integers(-20, 20)))
-def test_ours_and_the_external_are_the_brokers_by_symbol_and_product(held, brokers):
-    ours = [
-        holding(fill(side, quantity, instrument=instrument, product=product)).position(Money(1))
-        for (instrument, product), side, quantity in held
-    ]
-    theirs = {(instrument.key, product): quantity for (instrument, product), quantity in brokers.items()}
-    external = external_positions(ours, theirs)
-    total = Counter(external)
-    for position in ours:
-        total[position.instrument.key, position.product] += position.quantity
-    assert {key: n for key, n in total.items() if n} == {key: n for key, n in theirs.items() if n}
-    assert 0 not in external.values()
 
 
 @given(

@@ -39,6 +39,9 @@ WRITTEN = {
     events.AccountOpened,
     events.RowTaken,
     events.StrategyFailed,
+    events.Compared,
+    events.ChargesCompared,
+    events.ExternalSeen,
 }
 """These end in the journal and the log."""
 VALUES = {
@@ -55,6 +58,10 @@ VALUES = {
     events.Book,
     events.Low,
     events.Scope,
+    events.Difference,
+    events.Dump,
+    events.KnownDump,
+    events.ListedRow,
 }
 """What messages are made of."""
 UP_TO_RISK = (events.Snapshot, Stage.RISK, Keep.CELL)

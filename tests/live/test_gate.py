@@ -3,7 +3,7 @@
 import pytest
 from builders import CLOSE, OPEN, TEN_NS, order
 
-from alphapanda.live.gate import Gate
+from alphapanda.live.gate import EVERYTHING, Gate
 
 
 class Taker:
@@ -75,3 +75,32 @@ def test_the_operators_closing_order_passes_the_kill_switch_and_no_other_does():
     made.ready = False
     assert made.send(by_hand, broker) is False
     assert broker.placed == [by_hand]
+
+
+def test_a_broker_that_is_held_takes_no_order_of_any_kind():
+    made, broker = gate(), Taker()
+    made.hold("paper", EVERYTHING, "the session is dead")
+    for effect in (OPEN, CLOSE):
+        assert made.send(order(position_effect=effect), broker) is False
+    assert made.send(order(position_effect=CLOSE, by="uid 7"), broker) is False
+    assert made.closed(order()) == ("broker_held", "paper takes no orders: the session is dead")
+    assert made.lets(order(broker="other"))
+    made.release("paper", EVERYTHING)
+    assert made.send(order(), broker) is True
+
+
+def test_a_symbol_that_is_held_may_be_left_and_not_entered():
+    made = gate()
+    made.hold("paper", order().instrument.key, "it differs")
+    assert made.lets(order(position_effect=CLOSE))
+    assert made.closed(order(position_effect=OPEN)).rule == "symbol_held"
+    made.release("paper", order().instrument.key)
+    assert made.lets(order(position_effect=OPEN))
+
+
+def test_the_kill_switch_has_the_first_word():
+    made = gate()
+    made.hold("paper", EVERYTHING, "the session is dead")
+    made.kill("news", "uid 7", TEN_NS)
+    assert made.closed(order()) == ("kill_switch", "the kill switch is on: news")
+    assert made.closed(order(position_effect=CLOSE, by="uid 7")).rule == "broker_held"

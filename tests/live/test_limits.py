@@ -98,8 +98,8 @@ def test_every_order_after_the_answer_obeys_and_none_before_was_judged_by_it(fol
                 "1000", "2", False, True
             )  # fmt: skip
             marks.append(len(read(folder)))
-            row = daemon.turns.row
-            await until(lambda: daemon.turns.row > row + 20)
+            row = daemon.walk.row
+            await until(lambda: daemon.walk.row > row + 20)
 
     marks = []
     asyncio.run(main())
@@ -218,7 +218,7 @@ def test_the_same_value_again_writes_nothing(folder):
 def test_a_stopped_daemon_has_the_usage_that_it_had(folder):
     async def main():
         async with at_work(folder, risk=risk) as daemon:
-            await daemon.turns.ended.wait()
+            await daemon.walk.ended.wait()
             await daemon.line.quiet.wait()
             usage.extend(daemon.opened.cores.risk.usage())
 

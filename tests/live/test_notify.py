@@ -138,13 +138,16 @@ def test_the_status_line_is_for_people_and_not_at_every_pulse(tmp_path, heard):
 def test_the_headline_is_the_first_line_of_status():
     switch = {"on": True, "reason": "test", "by": "asha"}
     status = {
+        "mode": "LIVE",
         "state": "halted",
         "kill_switch": switch,
-        "brokers": {"zerodha": {}},
+        "brokers": {"zerodha": {"session": {"alive": True, "age_s": 5400.0}}},
         "ticks": {"last_age_s": 1.25},
     }
-    assert headline(status) == "LIVE · halted · kill switch on (test, by asha) · feed age 1.2 s · token -"
-    stopped = {"state": "starting", "kill_switch": {"on": False}}
+    assert headline(status) == "LIVE · halted · kill switch on (test, by asha) · feed age 1.2 s · token 1.5 h"
+    status["brokers"]["zerodha"]["session"]["alive"] = False
+    assert headline(status).endswith(" · token dead")
+    stopped = {"mode": "PAPER", "state": "starting", "kill_switch": {"on": False}}
     assert headline(stopped) == "PAPER · starting · kill switch off · feed age - · token -"
 
 

@@ -28,6 +28,7 @@ from alphapanda.events import (
     Resume,
     RowTaken,
 )
+from alphapanda.live.gate import Gate
 from alphapanda.live.opening import open_line
 from alphapanda.live.options import Options
 from alphapanda.store import Store, journal, schema
@@ -83,7 +84,7 @@ def opened(folder, options=UNCALENDARED, **sections):
         async with Store(store_path(folder)) as store:
             writer = asyncio.create_task(store.run())
             try:
-                return await open_line(loaded, options, store)
+                return await open_line(loaded, options, store, Gate())
             finally:
                 await store.commit()
                 writer.cancel()
@@ -184,7 +185,7 @@ def test_an_order_that_rested_rests_again_and_fills_at_the_next_row(folder):
         broker = line.brokers["paper"]
         assert [resting.order_id for resting in broker.resting()] == ["O000002"]
         assert line.cores.portfolio.books()["paper"].positions == {("momentum_1", INFY.instrument_token): 1}
-        broker.attach(reports.append)
+        broker.attach(reports.append, lambda _: True)
         third = next(line.rows)
         assert third.row == 3
         broker.on_ticks(third)
@@ -222,7 +223,7 @@ def test_from_start_needs_an_empty_store(folder):
 @pytest.mark.parametrize(
     ("sections", "line"),
     [
-        ({"feed": {"source": "zerodha"}}, "feed.source: the zerodha feed is not available yet; use --feed"),
+        ({"feed": {"source": "zerodha"}}, "nobody has logged in to Zerodha; run `alphapanda login`"),
         ({"feed": {"source": "replay"}}, "feed.replay.paths is empty"),
         ({"feed": {"source": "replay", "replay": {"paths": ["nowhere"]}}}, "nowhere"),
         (
@@ -234,7 +235,7 @@ def test_from_start_needs_an_empty_store(folder):
                 "active_brokers": ["paper", "zerodha"],
                 "zerodha": {"enabled": True, "api_root": "http://127.0.0.1:1", "ws_root": "ws://127.0.0.1:1"},
             },
-            "active_brokers: the zerodha broker is not available yet; use paper",
+            "nobody has logged in to Zerodha; run `alphapanda login`",
         ),
     ],
     ids=["feed", "no data", "missing data", "strategy", "broker"],
@@ -247,7 +248,7 @@ def test_a_start_that_is_refused_says_why_and_leaves_nothing_in_the_journal(fold
         async with Store(store_path(folder)) as store:
             writer = asyncio.create_task(store.run())
             with pytest.raises(CannotStart) as caught:
-                await open_line(loaded, UNCALENDARED, store)
+                await open_line(loaded, UNCALENDARED, store, Gate())
             await store.commit()
             writer.cancel()
             await asyncio.wait([writer])

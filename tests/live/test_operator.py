@@ -106,8 +106,8 @@ class Desk:
         return {name: hosted.state for name, hosted in self.cores.strategy.hosted.items()}
 
     async def rows(self, more=10):
-        before = self.daemon.turns.row
-        await until(lambda: self.daemon.turns.row >= before + more)
+        before = self.daemon.walk.row
+        await until(lambda: self.daemon.walk.row >= before + more)
 
 
 @asynccontextmanager
@@ -228,10 +228,10 @@ def test_a_strategy_made_anew_is_blind_up_to_the_very_row_of_its_resume(folder):
         async with at_work(folder, fragile()) as desk:
             await until(lambda: desk.states()["fragile_1"] == "quarantined")
             await desk.rows()
-            row = desk.daemon.turns.row
+            row = desk.daemon.walk.row
             await desk.do("strategy_resume", strategy_id="fragile_1")
             (blind,) = fold(read(folder)).renewed["fragile_1"].values()
-            assert row <= blind <= desk.daemon.turns.row
+            assert row <= blind <= desk.daemon.walk.row
 
     run(main)
 
@@ -273,12 +273,12 @@ def test_a_close_fills_at_the_next_row_and_the_book_adds_up(folder, symbol):
         async with at_work(folder, holder(), holder("other", ["NSE:INFY"])) as desk:
             await until(lambda: len(desk.held()) == 2)
             said = await desk.do("close", symbol=symbol, strategy_id="holder_1")
-            row = desk.daemon.turns.row
+            row = desk.daemon.walk.row
             (closing_order,) = said["closing"]
             assert said["cancelled"] == []
             assert (closing_order["verdict"], closing_order["status"]) == ("approved", "OPEN")
             assert (closing_order["transaction_type"], closing_order["quantity"]) == ("SELL", 5)
-            await until(lambda: desk.daemon.turns.row > row + 1)
+            await until(lambda: desk.daemon.walk.row > row + 1)
             assert desk.held() == {("holder_1", "INFY"): 0, ("other", "INFY"): 5}
 
     run(main)
@@ -311,7 +311,7 @@ def test_a_kill_after_a_close_cancels_what_strategies_rest_and_leaves_the_close(
     async def main():
         async with at_work(folder, holder()) as desk:
             await until(lambda: desk.held() == {("holder_1", "INFY"): 5})
-            desk.daemon.turns._pace._speed = 0.001  # no row comes between the close and the kill
+            desk.daemon.walk._pace._speed = 0.001  # no row comes between the close and the kill
             await desk.rows(1)
             assert len((await desk.do("close", symbol="INFY"))["closing"]) == 1
             await desk.do("kill_switch_on", reason="nothing may be opened again")
@@ -341,7 +341,7 @@ def test_a_close_under_the_kill_switch_survives_a_restart_before_its_fill(folder
         async with at_work(folder, holder()) as desk:
             await until(lambda: desk.held() == {("holder_1", "INFY"): 5})
             await desk.do("kill_switch_on", reason="news")
-            desk.daemon.turns._pace._speed = 0.001  # no further row comes before the daemon is stopped
+            desk.daemon.walk._pace._speed = 0.001  # no further row comes before the daemon is stopped
             await desk.rows(1)
             assert len((await desk.do("close"))["closing"]) == 1
             assert desk.held() == {("holder_1", "INFY"): 5}
@@ -411,7 +411,7 @@ def test_after_the_data_has_ended_nothing_can_be_closed_and_that_is_said(folder)
 
     async def main():
         async with at_work(folder, holder(), speed=None) as desk:
-            await desk.daemon.turns.ended.wait()
+            await desk.daemon.walk.ended.wait()
             error = await desk.refused("close", symbol="INFY")
             assert error == "the data has ended: no price will come that could fill an order"
             assert desk.held() == {("holder_1", "INFY"): 5}
@@ -425,7 +425,7 @@ def test_outside_the_session_a_close_is_refused_with_its_rule(folder):
 
     async def main():
         async with at_work(folder, holder(instruments=["NSE:INFY"]), calendar=True) as desk:
-            await until(lambda: desk.daemon.turns.row > 4)
+            await until(lambda: desk.daemon.walk.row > 4)
             (said,) = (await desk.do("close"))["closing"]
             assert (said["verdict"], said["rule"], said["order_id"]) == ("refused", "market_closed", None)
             assert desk.held() == {("holder_1", "INFY"): 5}
@@ -451,7 +451,7 @@ def test_the_watchdog_hears_of_no_step_back_when_the_pulse_is_started_anew(folde
         async with at_work(folder, holder()) as desk:
             told, say = [], desk.daemon.notifier.alive
             desk.daemon.notifier.alive = lambda progress, words: (told.append(progress), say(progress, words))
-            desk.daemon.turns._pace._speed = 0.001  # a quiet feed: the store has nothing to do
+            desk.daemon.walk._pace._speed = 0.001  # a quiet feed: the store has nothing to do
             await until(lambda: len(told) > 3)
             await desk.do("stage_restart", stage="pulse")
             beats = len(told)
@@ -489,9 +489,9 @@ def test_commands_at_once_are_done_one_after_the_other(folder):
 def test_a_daemon_that_is_starting_or_stopping_takes_no_command(folder):
     async def main():
         async with at_work(folder, holder()) as desk:
-            turns, desk.daemon.turns = desk.daemon.turns, None
+            turns, desk.daemon.walk = desk.daemon.walk, None
             assert "still starting" in await desk.refused("close")
-            desk.daemon.turns = turns
+            desk.daemon.walk = turns
             turns.stopping = True
             for command, words in (
                 ("close", {}),

@@ -27,7 +27,8 @@ from alphapanda.events import (
     Resume,
     TradingSignal,
 )
-from alphapanda.live.stages import PULSE, Pace, run_live
+from alphapanda.live.stages import PULSE
+from alphapanda.live.walk import Pace, Stream
 from alphapanda.pipeline import Stage, build_cores
 from alphapanda.store import Store, StoreFailed, journal
 from alphapanda.store.recovery import fold
@@ -69,7 +70,9 @@ class Witness:
     def __init__(self, path):
         self.path, self.found, self.placed, self.cancelled = path, [], [], []
 
-    def attach(self, report):
+    matches = True
+
+    def attach(self, report, lets):
         self.report = report
 
     def place(self, order):
@@ -245,7 +248,7 @@ def test_a_kill_between_decision_and_send_withholds_the_order():
             await one.line.quiet.wait()
             (closed,) = of(OrderClosed, one.said)
             assert closed.order.status is OrderStatus.WITHHELD
-            assert closed.order.reason == "kill switch: news"
+            assert closed.order.reason == "the kill switch is on: news"
             assert len(of(OrderOpened, one.said)) == 1
             assert one.cores.portfolio.books()["paper"].orders == {}
             assert one.cores.portfolio.books()["paper"].free_cash == CASH
@@ -613,6 +616,9 @@ class Burst:
             publish(batch(tick(100 + number / 1000), at=number / 1000))
         await asyncio.Event().wait()
 
+    def now_ns(self):
+        return 0
+
 
 def test_a_live_feed_is_folded_under_load_and_never_waits():
     eager = Eager("quiet one")
@@ -621,7 +627,7 @@ def test_a_live_feed_is_folded_under_load_and_never_waits():
 
     async def main():
         async with laid(unlimited(eager), capacity=8) as one:
-            feed = run_live(Burst(1000), one.line, one.gate, one.brokers, taken.append)
+            feed = Stream(Burst(1000), one.line, one.gate, one.brokers, seen=taken.append).run()
             task = asyncio.create_task(feed)
             await until(lambda: len(taken) == 1000)
             await one.line.quiet.wait()
@@ -645,7 +651,7 @@ def test_a_live_feed_fills_what_rests_and_shows_strategies_nothing_while_the_gat
             one.line.inboxes[Stage.EXECUTION].put_bounded(approved(quantity=2))
             await one.line.quiet.wait()
             one.gate.kill("news", "uid 7", TEN_NS)
-            feed = run_live(Burst(3), one.line, one.gate, one.brokers, lambda _: None)
+            feed = Stream(Burst(3), one.line, one.gate, one.brokers).run()
             task = asyncio.create_task(feed)
             await until(lambda: of(Booked, one.said))
             await one.line.quiet.wait()

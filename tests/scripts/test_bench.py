@@ -56,3 +56,16 @@ def test_the_exchange_is_measured_with_three_clients_and_nothing_is_lost():
     assert [each["packets_wanted_per_s"] for each in found["connections"]] == [80, 80, 80]
     assert found["packets_per_s"] > 0
     assert found["packets_missing"] == 0
+
+
+def test_from_the_tick_to_the_order_both_sides_are_measured_in_one_run():
+    words = ("--instruments", "90", "--ticks", "20", "--seconds", "1.5", "--settle", "0.5", "--json")
+    found = json.loads(bench("wire", *words))
+    for side in ("official", "ours"):
+        row = found[side]
+        assert row["orders"] > 0, row
+        assert row["strays"] == 0
+        assert 0 < row["p50_ms"] <= row["p99_ms"] <= row["max_ms"]
+        assert row["received"] >= row["sent"] > 90
+    assert found["ours"]["folded"] == 0
+    assert found["times"].keys() == {"p50_ms", "p99_ms"}

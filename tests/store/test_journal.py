@@ -15,7 +15,11 @@ from alphapanda.events import (
     Approved,
     Balance,
     Booked,
+    ChargesCompared,
+    Compared,
     DayRolled,
+    Difference,
+    ExternalSeen,
     Figures,
     Halt,
     LimitChanged,
@@ -61,6 +65,7 @@ FIGURES = Figures(
 FILLED = order(
     status=OrderStatus.FILLED, broker_order_id="PAPER-1", filled_quantity=10, filled_value=Money("1000.50")
 )
+ELSEWHERE = {"broker": "zerodha", "exchange": "NSE", "tradingsymbol": "INFY", "time_ns": TEN_NS}
 EXAMPLES = {
     type(event): event
     for event in (
@@ -99,6 +104,20 @@ EXAMPLES = {
         StrategyResumed("momentum_1", "uid 0", TEN_NS),
         StrategyFailed("momentum_1", "ValueError: “₹”", TEN_NS),
         StrategyQuarantined("momentum_1", "max_repeats", "“₹”", TEN_NS),
+        Compared(
+            broker="zerodha",
+            occasion="running",
+            time_ns=TEN_NS,
+            count=3,
+            differences=(
+                Difference(
+                    exchange="NSE", tradingsymbol="INFY", product="MIS", ours=10, external=-3, theirs=8
+                ),
+            ),
+            frozen=("NSE:INFY",),
+        ),
+        ChargesCompared(**ELSEWHERE, broker_order_id="1", ours=Money("12.35"), theirs=Money("12.3471")),
+        ExternalSeen(**ELSEWHERE, product="MIS", change=-3, quantity=-3, why="trade", trade_id="7"),
     )
 }
 

@@ -85,6 +85,7 @@ def test_an_account_opens_with_its_first_ledger_entry():
                 "cash": "1000000",
                 "realized_pnl": "0",
                 "charges": "0",
+                "account": "",
             }
         ]
         assert table(connection, "ledger") == [
@@ -139,7 +140,7 @@ def test_a_fill_writes_its_order_trade_position_balance_and_two_ledger_entries()
         (held,) = table(connection, "positions")
         assert held == position_row(event.position)
         assert held["average_price"] == "66.6667"
-        assert table(connection, "balances") == [balance_row(event.balance)]
+        assert table(connection, "balances") == [balance_row(event.balance) | {"account": ""}]
         entries = [(row["reason"], row["trade_id"], row["amount"]) for row in table(connection, "ledger")]
         assert entries[1:] == [("trade", "T000001", "-1000.50"), ("charges", "T000001", "-1.17")]
         assert [row["source_seq"] for row in table(connection, "ledger")] == [1, 3, 3]

@@ -16,6 +16,8 @@ from alphapanda.core.execution import TradingEngine
 from alphapanda.core.limits import FIELDS, Limits
 from alphapanda.events import (
     AccountOpened,
+    Compared,
+    ExternalSeen,
     Halt,
     LimitChanged,
     Marked,
@@ -38,6 +40,7 @@ from alphapanda.pipeline import build_cores
 from alphapanda.store import Store, journal, schema
 from alphapanda.store.projections import PROJECTION
 from alphapanda.store.recovery import fold
+from alphapanda.times import day_of
 
 journaled = tuple(PROJECTION)
 LIMIT_TABLES = ("limits", "limit_changes")
@@ -318,6 +321,21 @@ def refusal(risk):
 def rule_of(said):
     (refused,) = said
     return refused.rule
+
+
+def test_what_is_external_at_a_broker_is_known_by_broker_and_since_which_trades():
+    infy = {"exchange": "NSE", "tradingsymbol": "INFY", "product": "MIS", "time_ns": TEN_NS}
+    seen = [
+        ExternalSeen(broker="zerodha", **infy, change=5, quantity=5, why="opening"),
+        Compared(broker="zerodha", occasion="start", time_ns=TEN_NS, count=1),
+        ExternalSeen(
+            broker="zerodha", **infy, change=-2, quantity=3, why="trade", broker_order_id="7", trade_id="1"
+        ),
+    ]
+    known = fold(seen).reconciled["zerodha"]
+    assert known.external == {("NSE", "INFY", "MIS"): 3}
+    assert (known.taken, known.day) == ({("7", "1"): 2}, day_of(TEN_NS))
+    assert fold([]).reconciled == {}
 
 
 def test_who_stands_down_is_known_and_stays_so_until_it_is_resumed():

@@ -14,7 +14,7 @@ from alphapanda.pipeline import build_cores
 from alphapanda.store import Store, curve, journal, offline, schema
 from alphapanda.store.projections import PROJECTION
 
-OURS = set(schema.PROJECTIONS) | {"meta", "journal"}
+OURS = set(schema.PROJECTIONS) | {"meta", "journal", "instruments", "instrument_dumps"}
 
 
 @pytest.fixture
@@ -206,6 +206,23 @@ def test_a_store_of_the_first_version_becomes_one_of_this_with_nothing_lost(path
             name: found for name, found in before.items() if name != "meta"
         }
         assert after["strategies"] == []
+        journal.rebuild(connection, schema.PROJECTIONS)
+        assert everything(connection) == after
+
+
+def test_a_store_of_the_third_version_becomes_one_of_this_with_nothing_lost(path):
+    before = old_version(path, schema.VERSION_1, schema.VERSION_2, schema.VERSION_3)
+    assert before["trades"]
+    assert before["ledger"]
+    opened(path)
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        after = everything(connection)
+        assert pragma(connection, "user_version") == len(schema.MIGRATIONS)
+        assert {name: cut(after[name], before[name]) for name in before if name != "meta"} == {
+            name: found for name, found in before.items() if name != "meta"
+        }
+        assert {name for name in after if name not in before} >= {"instruments", "instrument_dumps"}
+        assert all(after[name] == [] for name in after if name not in before)
         journal.rebuild(connection, schema.PROJECTIONS)
         assert everything(connection) == after
 

@@ -17,7 +17,7 @@ class Desk:
     def __init__(self, **found):
         self.reports: list[Report] = []
         self.broker: Broker = PaperBroker(market(**found))
-        self.broker.attach(self.reports.append)
+        self.broker.attach(self.reports.append, lambda _: True)
 
     def kinds(self):
         return [(told.kind, told.order_id) for told in self.reports]
@@ -114,7 +114,7 @@ def test_what_recovery_found_rests_again_and_trade_numbers_go_on():
 
 def test_reports_go_to_whom_attached_last():
     desk, later = Desk(), []
-    desk.broker.attach(later.append)
+    desk.broker.attach(later.append, lambda _: True)
     desk.broker.place(order())
     assert desk.reports == []
     assert len(later) == 1

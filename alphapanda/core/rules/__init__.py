@@ -9,7 +9,13 @@ trading (2015), MiFID II RTS 6 article 15, SEC rule 15c3-5. A limit of 0 is off.
 from alphapanda.core.rules.approvals import Approvals, Refusals
 from alphapanda.core.rules.asked import Asked
 from alphapanda.core.rules.claims import Claims, Entries, Reserve, Worths
-from alphapanda.core.rules.conduct import AllowedInstruments, AllowedProducts, SelfMatch, unprotected
+from alphapanda.core.rules.conduct import (
+    AllowedInstruments,
+    AllowedProducts,
+    SelfMatch,
+    not_listed,
+    unprotected,
+)
 from alphapanda.core.rules.contract import (
     EVERYWHERE,
     Desk,
@@ -103,6 +109,7 @@ __all__ = [
     "impossible",
     "limit_of",
     "not_a_number",
+    "not_listed",
     "over_the_threshold",
     "pointless",
     "slices_of",

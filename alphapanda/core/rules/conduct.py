@@ -5,7 +5,8 @@ from typing import Annotated, ClassVar
 from msgspec import Meta
 
 from alphapanda.core.rules.contract import Rule, View
-from alphapanda.events import PRICED, STOPS, Money, Order, OrderType
+from alphapanda.events import INDEX, PRICED, STOPS, Money, Order, OrderType, PositionEffect
+from alphapanda.times import date_of, day_of
 
 
 class SelfMatch(Rule, frozen=True):
@@ -94,3 +95,26 @@ def unprotected(order: Order, protection: Money | None) -> str | None:
         return None
     what = f"a {order.order_type} order needs market protection"
     return f"{what}; set zerodha.market_protection to -1 or a percentage"
+
+
+IN_LOTS = frozenset(("CDS", "BCD", "MCX", "NCO"))
+"""Exchanges on which Kite counts a quantity in lots, with a multiplier; ours are in units."""
+
+
+def not_listed(order: Order, now_ns: int) -> tuple[str, str] | None:
+    """(rule, why) of an entry at a broker that lists its instruments daily: tokens, lots and ticks change
+    overnight, so without today's row nobody knows what would be bought. Exits pass.
+    """
+    if order.position_effect is not PositionEffect.OPEN:
+        return None
+    instrument, today = order.instrument, date_of(day_of(now_ns))
+    if instrument.exchange in IN_LOTS:
+        what = f"{instrument.exchange} counts quantities in lots with a multiplier"
+        return "instrument_not_supported", f"{what}, which {order.broker} orders do not support yet"
+    if instrument.instrument_type == INDEX:
+        return "instrument_not_supported", f"{instrument.key} is an index: it is quoted, not traded"
+    if instrument.listed_on == today:
+        return None
+    since = "" if instrument.listed_on is None else f", but on that of {instrument.listed_on}"
+    why = f"{instrument.key} is not on {order.broker}'s instrument list of {today}{since}"
+    return "instrument_not_listed", f"{why}; `alphapanda instruments sync` reads the list"

@@ -29,10 +29,14 @@ DOORS = {
     "GET /admin/faults": "the faults there are with their counts, and the kinds that there can be",
     "POST /admin/faults": "more faults, as TOML or JSON",
     "POST /admin/orders": 'an order by the owner, with the fields of POST /orders: {"exchange": "NSE", …}',
-    "GET /admin/clock": "the exchange's time, its speed, and whether it is paused",
+    "GET /admin/clock": "the exchange's time, its speed, whether it is paused, and which exchange it is",
     "POST /admin/clock": 'one of {"pause": true}, {"resume": true}, {"step": SECONDS}, {"to": "15:20:00"}, '
     '{"speed": 10} and {"speed": "max"}',
 }
+
+
+NUMBER = web.AppKey("NUMBER", str)
+"""Of this process and no other: a book that was made at one exchange does not go on at the next."""
 
 
 class Mistake(ValueError):  # noqa: N818 - the caller's, not ours
@@ -149,7 +153,7 @@ async def _clock(request: web.Request) -> web.Response:
     pump = request.app[PUMP]
     pump.catch_up()
     pump.wake()
-    return _json(_shown(pump.exchange.clock))
+    return _json(_shown(pump.exchange.clock) | {"exchange": request.app[NUMBER]})
 
 
 async def _set_clock(request: web.Request) -> web.Response:

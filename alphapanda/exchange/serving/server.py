@@ -2,8 +2,10 @@
 
 import logging
 import os
+import secrets
 import signal
 import socket
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from time import monotonic_ns, time_ns
@@ -43,6 +45,8 @@ class Start(Struct, frozen=True, kw_only=True):
     history: Path | None = None
     certificate: Path | None = None
     key: Path | None = None
+    ends_with_input: bool = False
+    """When stdin ends, so does it: whoever started it as a child has gone."""
 
 
 class HistoryFile:
@@ -124,7 +128,7 @@ async def serve(start: Start, *, ready: Callable[[str], None], say: Callable[[st
             for line in (*exchange.market.notes, begun):
                 say(line)
             root = f"{'https' if tls else 'http'}://{HOST}:{runner.addresses[0][1]}"
-            await _run(pump, file, lambda: ready(root))
+            await _run(pump, file, lambda: ready(root), ends_with_input=start.ends_with_input)
         except ExceptionGroup as group:  # what went wrong inside is said, not that a group did
             raise group.exceptions[0] from None
         finally:
@@ -181,6 +185,7 @@ def _begun(exchange: Exchange, start: Start) -> str:
 def _application(pump: Pump, gateway: Gateway) -> web.Application:
     application = web.Application(client_max_size=http.LONGEST_BODY)
     application[PUMP], application[http.GATEWAY] = pump, gateway
+    application[admin.NUMBER] = secrets.token_hex(4)
     application.on_shutdown.append(_hang_up)
     application.add_routes(
         [web.get("/ws", ticker), *admin.routes(), web.route("*", "/{rest:.*}", http.answer)]
@@ -211,8 +216,10 @@ def _endings() -> list[signal.Signals]:
     return [signal.SIGTERM, signal.SIGINT, *([] if ignored else [signal.SIGHUP])]
 
 
-async def _run(pump: Pump, file: HistoryFile, ready: Callable[[], None]) -> None:
-    """Until a signal, or until the history cannot be written."""
+async def _run(
+    pump: Pump, file: HistoryFile, ready: Callable[[], None], *, ends_with_input: bool
+) -> None:
+    """Until a signal, the end of stdin where it counts, or until the history cannot be written."""
     with anyio.open_signal_receiver(*_endings()) as signals:
         async with anyio.create_task_group() as tasks:
 
@@ -220,8 +227,17 @@ async def _run(pump: Pump, file: HistoryFile, ready: Callable[[], None]) -> None
                 await file.failed.wait()
                 tasks.cancel_scope.cancel()
 
+            async def watch_input() -> None:
+                reader = sys.stdin.fileno()
+                await anyio.wait_readable(reader)
+                while os.read(reader, 1024):
+                    await anyio.wait_readable(reader)
+                tasks.cancel_scope.cancel()
+
             tasks.start_soon(pump.run)
             tasks.start_soon(watch_file)
+            if ends_with_input:
+                tasks.start_soon(watch_input)
             ready()
             async for _ in signals:
                 break

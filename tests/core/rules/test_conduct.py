@@ -1,8 +1,11 @@
 """What may be traded, and against whom not."""
 
+from datetime import date, timedelta
+
 import pytest
-from builders import BUY, CLOSE, INFY, LIMIT, SELL, TEN_NS, book, order
+from builders import BUY, CLOSE, INFY, LIMIT, SECOND, SELL, TEN_NS, batch, book, order
 from judging import TCS_TOKEN, answers, judge, rule_of, why
+from msgspec.structs import replace
 
 from alphapanda.core import rules
 from alphapanda.events import Book, Instrument, Money, OrderStatus, OrderType, Validity
@@ -88,6 +91,79 @@ def test_zerodha_takes_no_market_order_without_protection(protection, asked, pas
     risk = judge(broker="zerodha", protection={"zerodha": Money(protection)}, held=book(momentum_1=5))
     assert rule_of(risk, brokers=("zerodha",), **asked) == (None if passes else "market_protection")
     assert rule_of(judge(protection={"zerodha": Money(0)})) is None
+
+
+TODAY = date(2024, 6, 3)
+"""The day of `TEN_NS`."""
+
+
+def listed(**fields):
+    return replace(INFY, **{"listed_on": TODAY} | fields)
+
+
+def at_zerodha(instrument, **asked):
+    risk = judge(
+        broker="zerodha",
+        listing=("zerodha",),
+        instruments=(instrument,),
+        held=book(momentum_1=5),
+    )
+    return risk, {"brokers": ("zerodha",)} | asked
+
+
+@pytest.mark.parametrize(
+    ("instrument", "rule"),
+    [
+        (listed(), None),
+        (listed(listed_on=None), "instrument_not_listed"),
+        (listed(listed_on=TODAY - timedelta(days=1)), "instrument_not_listed"),
+        (listed(listed_on=TODAY + timedelta(days=1)), "instrument_not_listed"),
+        (listed(instrument_type="INDEX"), "instrument_not_supported"),
+        (listed(exchange="MCX"), "instrument_not_supported"),
+        (listed(exchange="CDS"), "instrument_not_supported"),
+        (listed(exchange="BCD"), "instrument_not_supported"),
+        (listed(exchange="NCO"), "instrument_not_supported"),
+        (listed(exchange="NFO"), None),
+    ],
+)
+def test_only_what_is_on_the_list_of_the_day_is_entered_and_exits_pass(instrument, rule):
+    risk, asked = at_zerodha(instrument)
+    assert rule_of(risk, **asked) == rule
+    assert rule_of(risk, SELL, position_effect=CLOSE, **asked) is None
+    assert rule_of(judge(instruments=(instrument,), listing=("zerodha",))) is None
+
+
+def test_the_list_of_a_day_is_good_until_midnight():
+    risk, asked = at_zerodha(listed())
+    midnight = TEN_NS + 14 * 3600 * SECOND
+    assert rule_of(risk, **asked, time_ns=midnight - 1) is None
+    assert rule_of(risk, **asked, time_ns=midnight) == "instrument_not_listed"
+    risk.on(batch(at=14 * 3600, listed=(listed(listed_on=TODAY + timedelta(days=1)),)))
+    assert rule_of(risk, **asked) is None
+
+
+def test_a_refusal_for_want_of_a_row_says_which_list_and_what_to_do():
+    risk, asked = at_zerodha(listed(listed_on=TODAY - timedelta(days=1)))
+    assert why(risk, **asked) == (
+        "NSE:INFY is not on zerodha's instrument list of 2024-06-03, but on that of 2024-06-02;"
+        " `alphapanda instruments sync` reads the list"
+    )
+    risk, asked = at_zerodha(listed(exchange="MCX"))
+    assert why(risk, **asked) == (
+        "MCX counts quantities in lots with a multiplier, which zerodha orders do not support yet"
+    )
+
+
+def test_a_list_that_is_old_is_not_the_strategys_fault():
+    """Refusals in a row take a strategy out."""
+    risk = judge(
+        rules.RefusedInARow(max_refused_in_a_row=1),
+        broker="zerodha",
+        listing=("zerodha",),
+        instruments=(listed(listed_on=None),),
+    )
+    for _ in range(3):
+        assert rule_of(risk, brokers=("zerodha",)) == "instrument_not_listed"
 
 
 LOT = Instrument(7, "NFO", "NIFTY26DECFUT", lot_size=65)

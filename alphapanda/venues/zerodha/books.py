@@ -1,0 +1,352 @@
+"""What Kite's books say: orders, trades, positions, holdings, margins, quotes and the instrument list.
+
+Only reads. Whatever is odd about an answer (a time-out, a code, a page of a gateway, half a body) is
+Transient: asking again is the caller's business, with a pause. HTTP 403 TokenException ends the session for
+all doors, and no request is made with a dead one. (Kite Connect documentation, orders, portfolio, market
+quotes.)
+"""
+
+import time
+from collections.abc import Iterable
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Generic, Protocol, TypeVar
+
+import aiohttp
+import msgspec
+from msgspec import Struct
+
+from alphapanda.errors import Transient
+from alphapanda.events import Money
+from alphapanda.times import to_ns
+from alphapanda.venues.zerodha.roots import Roots, tls
+from alphapanda.venues.zerodha.session import Session
+
+TIMEOUT_S = 7.0
+LIST_TIMEOUT_S = 60.0
+"""The whole instrument list is several megabytes."""
+MOST_QUOTES = 500
+QUOTE, OTHER = "quote", "other"
+"""Kite's limits on calls: 1 a second for all quotes together, 10 for what has none of its own."""
+CSV = "csv"
+ENDS = frozenset({"COMPLETE", "REJECTED", "CANCELLED", "CANCEL", "CANCELLED AMO"})
+"""Every other status, known to us or not, is of an order that lives (documentation, postbacks)."""
+Row = TypeVar("Row")
+Data = TypeVar("Data")
+
+
+class Turns(Protocol):
+    """Whose turn it is: Kite's limits, shared by everything of the account."""
+
+    async def turn(self, bucket: str) -> None: ...
+
+    def limited(self, bucket: str) -> None:
+        """Kite said HTTP 429."""
+
+
+class OrderRow(Struct, frozen=True, kw_only=True):
+    """An order of the day. Quantities in units; times are IST, `yyyy-mm-dd HH:MM:SS`, or None."""
+
+    order_id: str
+    status: str
+    exchange: str = ""
+    tradingsymbol: str = ""
+    instrument_token: int = 0
+    transaction_type: str = ""
+    order_type: str = ""
+    product: str = ""
+    variety: str = ""
+    quantity: int = 0
+    filled_quantity: int = 0
+    average_price: Decimal | None = None
+    tag: str | None = None
+    tags: tuple[str, ...] | None = None
+    status_message: str | None = None
+    parent_order_id: str | None = None
+    placed_by: str | None = None
+    order_timestamp: str | None = None
+    exchange_timestamp: str | None = None
+    exchange_update_timestamp: str | None = None
+
+    @property
+    def ended(self) -> bool:
+        return self.status in ENDS
+
+    @property
+    def refused(self) -> bool:
+        """Rejected before anything of it traded."""
+        return self.status == "REJECTED" and not self.filled_quantity
+
+    def says_less_than(self, known: "OrderRow") -> bool:
+        """An older state of the same order: an end is final, and what has traded has traded."""
+        if self.filled_quantity != known.filled_quantity:
+            return self.filled_quantity < known.filled_quantity
+        if known.ended:
+            return not self.ended
+        return (self.exchange_update_timestamp or "") < (known.exchange_update_timestamp or "")
+
+
+class TradeRow(Struct, frozen=True, kw_only=True):
+    """An execution of the day. `average_price` is the trade's price; times as in `OrderRow`."""
+
+    trade_id: str
+    order_id: str
+    quantity: int
+    average_price: Decimal
+    exchange: str = ""
+    tradingsymbol: str = ""
+    transaction_type: str = ""
+    product: str = ""
+    fill_timestamp: str | None = None
+    exchange_timestamp: str | None = None
+
+    @property
+    def price(self) -> Money:
+        """Without the noise of a float: no exchange here has prices of more than four places."""
+        return Money(f"{self.average_price:.4f}".rstrip("0").rstrip("."))
+
+
+def stamp_ns(text: str | None, otherwise_ns: int) -> int:
+    """The nanosecond of one of Kite's IST stamps; `otherwise_ns` where there is none, or nonsense."""
+    try:
+        return to_ns(datetime.fromisoformat(text)) if text else otherwise_ns
+    except ValueError:
+        return otherwise_ns
+
+
+class PositionRow(Struct, frozen=True, kw_only=True):
+    """One product of one instrument; flat ones stay for the day. `multiplier` is of commodities and
+    currencies.
+    """
+
+    exchange: str
+    tradingsymbol: str
+    product: str
+    quantity: int
+    instrument_token: int = 0
+    overnight_quantity: int = 0
+    multiplier: Decimal = Decimal(1)
+    average_price: Decimal | None = None
+
+
+class HoldingRow(Struct, frozen=True, kw_only=True):
+    """Shares in the demat account; `t1_quantity` are bought and not delivered yet."""
+
+    exchange: str
+    tradingsymbol: str
+    quantity: int
+    instrument_token: int = 0
+    isin: str = ""
+    product: str = "CNC"
+    t1_quantity: int = 0
+    used_quantity: int = 0
+    opening_quantity: int = 0
+    collateral_quantity: int | None = 0
+    average_price: Decimal | None = None
+
+
+class Ohlc(Struct, frozen=True, kw_only=True):
+    """The day's; `close` is yesterday's while the market is open."""
+
+    open: float = 0.0
+    high: float = 0.0
+    low: float = 0.0
+    close: float = 0.0
+
+
+class Level(Struct, frozen=True, kw_only=True):
+    price: float = 0.0
+    quantity: int = 0
+    orders: int = 0
+
+
+class Levels(Struct, frozen=True, kw_only=True):
+    buy: tuple[Level, ...] = ()
+    sell: tuple[Level, ...] = ()
+
+
+class Quote(Struct, frozen=True, kw_only=True):
+    """What REST knows of an instrument now; circuit limits are nowhere else."""
+
+    instrument_token: int = 0
+    timestamp: str | None = None
+    last_trade_time: str | None = None
+    last_price: float = 0.0
+    volume: int = 0
+    lower_circuit_limit: Decimal | None = None
+    upper_circuit_limit: Decimal | None = None
+    ohlc: Ohlc = Ohlc()
+    depth: Levels = Levels()
+
+
+class Rehearsed(Struct):
+    """What `alphapanda exchange` says of itself. `exchange` is another one each time it is started."""
+
+    now: datetime
+    exchange: str
+
+
+class BookRead(Struct, Generic[Row], frozen=True, kw_only=True):
+    """A book as one answer had it. Asked and answered by the monotonic clock, in seconds.
+
+    `unreadable` counts rows that make no sense to us: such a book proves no absence.
+    """
+
+    rows: tuple[Row, ...]
+    asked_s: float
+    answered_s: float
+    unreadable: int = 0
+
+
+class _Envelope(Struct, Generic[Data]):
+    status: str = ""
+    message: str = ""
+    error_type: str = ""
+    data: Data | None = None
+
+
+class _Positions(Struct):
+    net: list[msgspec.Raw]
+
+
+_Rows = list[msgspec.Raw]
+
+
+class Books:
+    """The reading door. `calls` lets each request wait for its turn. `close` ends the connections."""
+
+    def __init__(self, roots: Roots, session: Session, calls: Turns) -> None:
+        self._roots = roots
+        self._session = session
+        self._calls = calls
+        self._client: aiohttp.ClientSession | None = None
+
+    async def close(self) -> None:
+        if self._client is not None:
+            await self._client.close()
+            self._client = None
+
+    async def orders(self) -> BookRead[OrderRow]:
+        """All orders of the day, whoever made them."""
+        return await self._book("/orders", OrderRow)
+
+    async def trades(self) -> BookRead[TradeRow]:
+        return await self._book("/trades", TradeRow)
+
+    async def order_history(self, order_id: str) -> BookRead[OrderRow]:
+        """The states of one order, oldest first."""
+        return await self._book(f"/orders/{order_id}", OrderRow)
+
+    async def positions(self) -> BookRead[PositionRow]:
+        """The net positions, day and overnight together."""
+        asked_s = time.monotonic()
+        data = await self._data("/portfolio/positions", _Positions)
+        return _read(data.net, PositionRow, asked_s)
+
+    async def holdings(self) -> BookRead[HoldingRow]:
+        return await self._book("/portfolio/holdings", HoldingRow)
+
+    async def margins(self) -> dict[str, Any]:
+        """By segment, `equity` and `commodity`, as Kite has it."""
+        return await self._data("/user/margins", dict[str, Any])
+
+    async def quote(self, keys: Iterable[str]) -> dict[str, Quote]:
+        """By `EXCHANGE:SYMBOL`; what Kite does not know is left out."""
+        wanted, found = list(keys), dict[str, Quote]()
+        for start in range(0, len(wanted), MOST_QUOTES):
+            query = [("i", key) for key in wanted[start : start + MOST_QUOTES]]
+            found |= await self._data("/quote", dict[str, Quote], bucket=QUOTE, query=query)
+        return found
+
+    async def instruments(self, exchange: str | None = None) -> bytes:
+        """The day's list as it came, CSV with a header."""
+        path = f"/instruments/{exchange}" if exchange else "/instruments"
+        return await self._get(path, OTHER, kind=CSV, timeout_s=LIST_TIMEOUT_S)
+
+    async def rehearsed(self) -> Rehearsed:
+        """Of an exchange on this machine: which one it is, and what time it is there."""
+        return msgspec.json.decode(await self._get("/admin/clock", OTHER), type=Rehearsed)
+
+    async def _book(self, path: str, row: type[Row]) -> BookRead[Row]:
+        asked_s = time.monotonic()
+        return _read(await self._data(path, _Rows), row, asked_s)
+
+    async def _data(
+        self, path: str, kind: type[Data], bucket: str = OTHER, query: list[tuple[str, str]] | None = None
+    ) -> Data:
+        body = await self._get(path, bucket, query=query)
+        try:
+            envelope = msgspec.json.decode(body, type=_Envelope[kind])  # type: ignore[valid-type]
+        except msgspec.MsgspecError as error:
+            raise Transient(f"Kite's answer to {path} makes no sense: {error}") from error
+        if envelope.status != "success" or envelope.error_type or envelope.data is None:
+            raise Transient(f"Kite's answer to {path} has no data: {envelope.message or envelope.status}")
+        data: Data = envelope.data
+        return data
+
+    async def _get(
+        self,
+        path: str,
+        bucket: str,
+        *,
+        query: list[tuple[str, str]] | None = None,
+        kind: str = "json",
+        timeout_s: float = TIMEOUT_S,
+    ) -> bytes:
+        await self._calls.turn(bucket)
+        session = self._session
+        if not session.alive:
+            raise Transient(f"{path} is not asked: the Zerodha session is dead: {session.why}")
+        epoch = session.epoch
+        headers = {"X-Kite-Version": "3", "Authorization": session.authorization}
+        limit = aiohttp.ClientTimeout(total=timeout_s)
+        try:
+            async with self._connected().get(
+                f"{self._roots.api}{path}",
+                params=query,
+                headers=headers,
+                timeout=limit,
+                allow_redirects=False,
+            ) as reply:
+                status, body = reply.status, await reply.read()
+                content_type = reply.headers.get("Content-Type", "")
+        except TimeoutError as error:
+            raise Transient(f"Kite did not answer {path} in {timeout_s:g} s") from error
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            raise Transient(f"Kite cannot be asked {path}: {type(error).__name__}: {error}") from error
+        if status != 200:
+            raise self._refused(path, bucket, status, body, epoch)
+        if kind not in content_type:
+            raise Transient(f"Kite's answer to {path} is {content_type or 'of no type'}, not {kind}")
+        return body
+
+    def _refused(self, path: str, bucket: str, status: int, body: bytes, epoch: int) -> Transient:
+        try:
+            said = msgspec.json.decode(body, type=_Envelope[Any])
+        except msgspec.MsgspecError:
+            said = _Envelope[Any]()
+        if status == 403 and said.error_type == "TokenException":
+            self._session.died(epoch, said.message or "HTTP 403 TokenException")
+        if status == 429:
+            self._calls.limited(bucket)
+        return Transient(f"Kite answered {path} with HTTP {status}: {said.message or 'without a word'}")
+
+    def _connected(self) -> aiohttp.ClientSession:
+        """Made where it is first needed: it belongs to the running loop."""
+        if self._client is None:
+            connector = aiohttp.TCPConnector(ssl=tls(self._roots.api) or True)
+            self._client = aiohttp.ClientSession(connector=connector)
+        return self._client
+
+
+def _read(raws: list[msgspec.Raw], row: type[Row], asked_s: float) -> BookRead[Row]:
+    """One row that makes no sense does not hide the others."""
+    decoder = msgspec.json.Decoder(row)
+    rows: list[Row] = []
+    unreadable = 0
+    for raw in raws:
+        try:
+            rows.append(decoder.decode(raw))
+        except msgspec.ValidationError:
+            unreadable += 1
+    return BookRead(rows=tuple(rows), asked_s=asked_s, answered_s=time.monotonic(), unreadable=unreadable)

@@ -1,0 +1,350 @@
+"""Our positions beside Zerodha's: at start, every half minute while the market is open, at the end of day.
+
+Each time the order and trade books are read first, so that what was traded by hand is known; then positions
+and holdings. What moves between request and answer is left out. The first comparison ever takes what the
+account holds already for external; the first of a day does so with what changed over night, if none of it is
+ours. Everything else that differs then halts: it is never put right by inventing orders. Later that day a
+difference that stands twice freezes the symbol, and three of them halt.
+"""
+
+import time
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+
+import anyio
+from loguru import logger
+
+from alphapanda.core.comparison import (
+    END_OF_DAY,
+    IN_A_ROW,
+    NEVER,
+    OPENING,
+    OVERNIGHT,
+    RUNNING,
+    START,
+    Drift,
+    Key,
+    Net,
+    compare,
+    key_of,
+    unwatched,
+)
+from alphapanda.errors import CannotStart, Transient
+from alphapanda.events import (
+    CNC,
+    Compared,
+    Difference,
+    ExternalSeen,
+    Order,
+    OrderAdopted,
+    Report,
+)
+from alphapanda.times import MINUTE_NS, day_of, start_of
+from alphapanda.venues.contract import Reporter
+from alphapanda.venues.zerodha.books import Books, HoldingRow, OrderRow, PositionRow, TradeRow
+from alphapanda.venues.zerodha.charging import Charging
+from alphapanda.venues.zerodha.external import Foreign, ForeignTrade
+from alphapanda.venues.zerodha.holds import EVERYTHING
+
+INTERVAL_S = 30.0
+AGAIN_S = 2.0
+"""How soon a difference is looked at again."""
+START_S, RETRY_S = 60.0, 1.0
+"""So long are the books asked for at a start, with these pauses."""
+LAST_TRIES = 5
+"""So often are the books asked for at the end of the day."""
+QUIET_TRIES = 10
+"""So often is a baseline taken again because something traded meanwhile."""
+WATCH_S = 1.0
+OPENS_NS, CLOSES_NS = 9 * 60 * MINUTE_NS, 20 * 60 * MINUTE_NS
+"""IST. At night Zerodha moves shares from positions to holdings, and shows them in both or neither."""
+NOT_YET = "the day's positions are not compared yet"
+
+trading = logger.bind(channel="trading")
+
+
+def open_hours(now_ns: int) -> bool:
+    """Whether the books hold still, apart from trades."""
+    return OPENS_NS <= now_ns - start_of(day_of(now_ns)) < CLOSES_NS
+
+
+def net_of(positions: Iterable[PositionRow], holdings: Iterable[HoldingRow]) -> dict[Key, int]:
+    """What the account holds, in signed units: shares as the day began, and the day's positions.
+
+    A sale of delivery shares is a position below zero, and the holding shows it too: as it began, a holding
+    is what is left, T1 and used of it together.
+    """
+    net: dict[Key, int] = {}
+    for held in holdings:
+        began = held.quantity + held.t1_quantity + held.used_quantity
+        key = key_of(held.exchange, held.tradingsymbol, CNC)
+        net[key] = net.get(key, 0) + began
+    for row in positions:
+        key = key_of(row.exchange, row.tradingsymbol, row.product)
+        net[key] = net.get(key, 0) + row.quantity
+    return {key: quantity for key, quantity in net.items() if quantity}
+
+
+class Comparer:
+    """Also hears of every report and every book, so that `foreign` follows and what moves is left out.
+
+    What is asked of the broker: `reading.compare` is `at_start`, and `on_report`, `on_book` and `touched` are
+    those here.
+
+    `refresh` reads orders and trades once and applies them. `ours` is our book's net positions; where it is
+    not given, what the fills say. `publish` takes what goes to the journal. `hold` (with why) and `release`
+    name EXCHANGE:SYMBOL, or EVERYTHING until the day's first comparison. `watching` says whether the books
+    hold still at a time of the market's clock.
+    """
+
+    def __init__(
+        self,
+        books: Books,
+        foreign: Foreign,
+        *,
+        broker: str,
+        refresh: Callable[[], Awaitable[None]],
+        now_ns: Callable[[], int],
+        publish: Callable[[Compared | ExternalSeen], None],
+        hold: Callable[[str, str], None],
+        release: Callable[[str], None],
+        halt: Callable[[str], None],
+        charging: Charging | None = None,
+        ours: Callable[[], Net] | None = None,
+        last_day: int = NEVER,
+        watching: Callable[[int], bool] = open_hours,
+        interval_s: float = INTERVAL_S,
+        again_s: float = AGAIN_S,
+        start_s: float = START_S,
+    ) -> None:
+        self.ours = ours or foreign.held
+        self.report: Reporter = lambda _report: None
+        """Where adopted orders and their fills go: the line."""
+        self._books = books
+        self._foreign = foreign
+        self._broker = broker
+        self._refresh = refresh
+        self._now_ns = now_ns
+        self._publish = publish
+        self._hold = hold
+        self._release = release
+        self._halt = halt
+        self._charging = charging
+        self._day = last_day
+        self._watching = watching
+        self._interval_s = interval_s
+        self._again_s = again_s
+        self._start_s = start_s
+        self._begun = False
+        self._drift = Drift()
+        self._touched: set[Key] = set()
+        self._last: tuple[Difference, ...] = ()
+        self._unread = False
+
+    # what the broker tells
+
+    def touched(self, order: Order) -> None:
+        """Something has happened to this order's position, or may have: it is not compared just now."""
+        instrument = order.instrument
+        self._touched.add(key_of(instrument.exchange, instrument.tradingsymbol, order.product))
+
+    def on_report(self, order: Order, report: Report) -> None:
+        """Of an order that we placed; `order` as it is after the report."""
+        self.touched(order)
+        self._foreign.on_report(order, report)
+        if self._charging is not None:
+            self._charging.on_report(order, report)
+
+    def on_book(self, foreign: Sequence[OrderRow], trades: Sequence[TradeRow]) -> None:
+        """After the reports of the same book: `foreign` are news of orders that are not ours."""
+        for trade, outputs in self._foreign.on_book(foreign, trades, self._now_ns()):
+            self._touched.add(trade.key)
+            trading.warning("{}", _told(trade, outputs))
+            for output in outputs:
+                if isinstance(output, ExternalSeen):
+                    self._publish(output)
+                    continue
+                if isinstance(output, Report) and self._charging is not None:
+                    self._charging.on_report(self._adopted(output), output)
+                self.report(output)
+
+    def _adopted(self, report: Report) -> Order:
+        orders = self._foreign.adopted(report.broker_order_id or "")
+        return next(order for order in orders if order.order_id == report.order_id)
+
+    # comparing
+
+    async def at_start(self) -> None:
+        """Before anything trades; and again once the session is renewed, where a difference only freezes.
+
+        At night there is nothing to compare: the morning begins with it. Raises CannotStart where the books
+        cannot be read, and after a renewal Transient.
+        """
+        if not self._watching(self._now_ns()):
+            trading.info("{}: positions are compared when the market opens", self._broker)
+            self._hold(EVERYTHING, NOT_YET)
+        elif self._begun:
+            await self._round()
+            for _ in range(IN_A_ROW):
+                if self._drift.unsettled:
+                    await anyio.sleep(self._again_s)
+                    await self._round()
+        else:
+            await self._begin()
+
+    async def _begin(self) -> None:
+        gives_up_s = time.monotonic() + self._start_s
+        while True:
+            try:
+                await self._first_of_day()
+            except Transient as error:
+                if time.monotonic() > gives_up_s:
+                    raise CannotStart(f"{self._broker}: positions cannot be compared: {error}") from error
+                trading.warning("{}: positions cannot be compared yet: {}", self._broker, error)
+                await anyio.sleep(RETRY_S)
+            else:
+                return
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            if day_of(self._now_ns()) != self._day:
+                self._hold(EVERYTHING, NOT_YET)
+                if self._watching(self._now_ns()):
+                    await self._if_readable(self._first_of_day)
+                await anyio.sleep(WATCH_S)
+                continue
+            await anyio.sleep(self._again_s if self._drift.unsettled else self._interval_s)
+            if self._watching(self._now_ns()):
+                await self._if_readable(self._round)
+            if self._charging is not None:
+                await self._charging.compare()
+
+    async def at_end_of_day(self) -> None:
+        """Once more, whatever the hour, and written down. A difference is told; it halts nothing any more."""
+        if self._charging is not None:
+            await self._charging.compare(end_of_day=True)
+        for again in range(LAST_TRIES):
+            try:
+                differences, theirs, touched = await self._look()
+            except Transient as error:
+                trading.warning("{}: positions cannot be compared: {}", self._broker, error)
+            else:
+                if not (differences or touched) or again:
+                    self._say(END_OF_DAY, differences, theirs, touched)
+                    return
+            await anyio.sleep(self._again_s)
+
+    async def _first_of_day(self) -> None:
+        """What may be taken for external is; a difference beyond that has to stand twice, and then halts.
+
+        Raises Transient where the books cannot be read: nothing is lost by beginning again.
+        """
+        for name in self._drift.frozen:
+            self._release(name)
+        self._drift, self._last = Drift(), ()
+        now_ns = self._now_ns()
+        why = OPENING if self._day == NEVER else OVERNIGHT if self._day != day_of(now_ns) else ""
+        for _ in range(QUIET_TRIES):
+            differences, theirs, touched = await self._look()
+            if not touched:
+                break
+        # By the fills told, not by our book: what is on its way there would be taken for external.
+        by_fills = compare(self._foreign.held(), theirs, self._foreign.external, touched)
+        for seen in self._foreign.found(unwatched(by_fills, why), why, now_ns):
+            self._publish(seen)
+            trading.info("{}: {}", self._broker, _words(seen))
+        differences = compare(self.ours(), theirs, self._foreign.external, touched)
+        if differences:
+            await anyio.sleep(self._again_s)
+            differences, theirs, touched = await self._look()
+        self._day, self._begun = day_of(now_ns), True
+        self._say(START, differences, theirs, touched)
+        self._release(EVERYTHING)
+        if differences:
+            self._halt(f"our book and {self._broker}'s differ: {'; '.join(map(str, differences))}")
+
+    async def _if_readable(self, look: Callable[[], Awaitable[None]]) -> None:
+        """What cannot be read is said once, and is no difference."""
+        try:
+            await look()
+        except Transient as error:
+            if not self._unread:
+                trading.warning("{}: positions cannot be compared: {}", self._broker, error)
+            self._unread = True
+        else:
+            if self._unread:
+                trading.info("{}: positions are compared again", self._broker)
+            self._unread = False
+
+    async def _round(self) -> None:
+        differences, theirs, touched = await self._look()
+        before = self._drift.frozen
+        step = self._drift.on(differences, touched)
+        for name, why in step.hold.items():
+            trading.error("{} is frozen: {}", name, why)
+            self._hold(name, why)
+        for name in step.release:
+            trading.warning("{} agrees with {} again", name, self._broker)
+            self._release(name)
+        settled = not self._drift.unsettled
+        if before != self._drift.frozen or (settled and not touched and differences != self._last):
+            self._say(RUNNING, differences, theirs, touched)
+        if step.halt:
+            self._halt(step.halt)
+
+    async def _look(self) -> tuple[tuple[Difference, ...], Net, set[Key]]:
+        """Differences, what the broker holds, and what moved meanwhile: that is not among the differences.
+
+        The books are refreshed on both sides of the answer: a trade by hand that came between is not a
+        difference, and is not in the baseline either.
+        """
+        await self._refresh()
+        self._touched.clear()
+        positions, holdings = await self._books.positions(), await self._books.holdings()
+        if positions.unreadable or holdings.unreadable:
+            raise Transient("Kite's positions have rows that make no sense")
+        theirs = net_of(positions.rows, holdings.rows)
+        if compare(self.ours(), theirs, self._foreign.external, self._touched):
+            await self._refresh()
+        touched = set(self._touched)
+        return compare(self.ours(), theirs, self._foreign.external, touched), theirs, touched
+
+    def _say(
+        self, occasion: str, differences: tuple[Difference, ...], theirs: Net, touched: set[Key]
+    ) -> None:
+        self._last = differences
+        count = len({*theirs, *self.ours(), *self._foreign.external} - touched)
+        self._publish(
+            Compared(
+                broker=self._broker,
+                occasion=occasion,
+                time_ns=self._now_ns(),
+                count=count,
+                left_out=len(touched),
+                differences=differences,
+                frozen=self._drift.frozen,
+            )
+        )
+        for difference in differences:
+            trading.error("{}: {}", self._broker, difference)
+
+
+def _told(trade: ForeignTrade, outputs: Sequence[ExternalSeen | OrderAdopted | Report]) -> str:
+    of = [
+        f"{output.order.quantity} of {output.order.strategy_id}"
+        for output in outputs
+        if isinstance(output, OrderAdopted)
+    ]
+    whose = f"closes {', '.join(of)}" if of else "changes no strategy's position"
+    return (
+        f"{trade.transaction_type} {trade.quantity} {trade.exchange}:{trade.tradingsymbol} {trade.product} "
+        f"at {trade.price} is not ours (order {trade.order_id}, by {trade.by}): it {whose}"
+    )
+
+
+def _words(seen: ExternalSeen) -> str:
+    name = f"{seen.exchange}:{seen.tradingsymbol}" if seen.exchange else seen.tradingsymbol
+    return f"{seen.quantity} {name} {seen.product} are not ours (since the {_SINCE[seen.why]})"
+
+
+_SINCE = {OPENING: "opening of the account here", OVERNIGHT: "night"}
