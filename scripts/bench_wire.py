@@ -3,7 +3,9 @@
 The exchange runs as a child with a whole market's ticks. Between it and the program stand two taps in
 processes of their own (wire_tap.py), which stamp on one clock when the frame with the deciding tick went to
 the program, and when its order's last byte came. Both programs decide on every tick by the same rule
-(bench_wire_decision.py). An order belongs to the newest deciding tick of its instrument before it.
+(bench_wire_decision.py). An order belongs to the newest deciding tick of its instrument before it. "wait" is
+how long the program's threads were ready and had no core: where it is not small, other work on the machine is
+what was measured.
 """
 
 import csv
@@ -129,8 +131,9 @@ def measured(
     with tapped(server, folder, near) as roots, program(roots, market, folder, rest) as (usage, counts):
         sleep(seconds[0])
         begun_ns, used, before = perf_counter_ns(), usage.cpu_s(), server.usage.cpu_s()
+        waited = usage.waited_s()
         sleep(seconds[1])
-        ended_ns, used = perf_counter_ns(), usage.cpu_s() - used
+        ended_ns, used, waited = perf_counter_ns(), usage.cpu_s() - used, usage.waited_s() - waited
         exchange_used, memory = server.usage.cpu_s() - before, usage.memory_mb()
         server.admin("clock", {"pause": True})
         sleep(QUIET_S)
@@ -141,6 +144,7 @@ def measured(
         **latencies(folder, market, begun_ns, ended_ns),
         "seconds": round(took, 2),
         "cpu_percent": round(100 * used / took, 1),
+        "waited_percent": round(100 * waited / took, 1),
         "memory_mb": round(memory),
         "exchange_cpu_percent": round(100 * exchange_used / took, 1),
     }
@@ -220,7 +224,18 @@ def wire(
 
 def _table(result: dict[str, Any]) -> str:
     pace = f"{result['ticks_per_second']} full ticks a second {'in bursts' if result['bursts'] else 'steady'}"
-    columns = ("sent", "received", "folded", "orders", "p50 ms", "p99 ms", "max ms", "CPU %", "RSS MB")
+    columns = (
+        "sent",
+        "received",
+        "folded",
+        "orders",
+        "p50 ms",
+        "p99 ms",
+        "max ms",
+        "CPU %",
+        "wait %",
+        "RSS MB",
+    )
     lines = [
         f"{result['instruments']:,} instruments, {pace}, {result['cores']} cores; tick to order bytes",
         " " * 10 + "".join(f"{column:>11}" for column in columns),
@@ -228,7 +243,7 @@ def _table(result: dict[str, Any]) -> str:
     for name in ("official", "ours"):
         if name in result:
             row = result[name]
-            names = ("p50_ms", "p99_ms", "max_ms", "cpu_percent", "memory_mb")
+            names = ("p50_ms", "p99_ms", "max_ms", "cpu_percent", "waited_percent", "memory_mb")
             figures = [f"{row['sent']:,}", f"{row['received']:,}", row.get("folded", "-"), row["orders"]]
             figures += [row[each] for each in names]
             lines.append(f"{name:10}" + "".join(f"{figure!s:>11}" for figure in figures))

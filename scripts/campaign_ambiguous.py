@@ -22,7 +22,7 @@ EVERY_S = 0.2
 """Between two orders: Kite takes 400 requests a minute, and some of them are kept for cancels."""
 ENDING_S = 240.0
 """After the last order: what rests ends after a minute, what is unknown after the quiet period."""
-POLL_S = 2.0
+POLL_S = 1.0
 STRATEGY = "asking_1"
 
 
@@ -105,7 +105,7 @@ def walked(daemon: Daemon, orders: int, tell: Any) -> None:
         if daemon.process.poll() is not None:
             raise SystemExit(f"campaign: the daemon ended: {daemon.log[-3000:]}")
         states = Counter(row["status"] for row in daemon.answer("orders"))
-        if time.monotonic() - said > 5 * POLL_S:
+        if time.monotonic() - said > 10 * POLL_S:
             said = time.monotonic()
             tell(f"{states.total()} orders: {dict(states)}")
         moving = sum(states[state] for state in ("PREPARED", "SENT", "OPEN", "PARTIAL", "UNKNOWN"))

@@ -14,7 +14,7 @@ def offer(trials: Any) -> None:
     again.add_argument("--instruments", type=int, default=6_100, help="over 3,000: two connections")
     unsure = _trial(trials, "ambiguous", "a day of orders of which a part has no clear answer", _ambiguous)
     unsure.add_argument("--orders", type=int, default=2_000, help="how many orders")
-    unsure.add_argument("--part", type=float, default=0.1, help="how much of all answers is ambiguous")
+    unsure.add_argument("--part", type=float, default=0.125, help="how much of all answers is ambiguous")
     unsure.add_argument("--quiet-period", type=float, default=20, help="the daemon's zerodha.quiet_period_s")
     unsure.add_argument(
         "--late", type=float, default=8.5, help="seconds by which orders and answers are late"

@@ -12,7 +12,7 @@ import io
 import json
 import random
 import sys
-from collections import defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable
 from time import perf_counter
 from typing import Any
@@ -155,8 +155,14 @@ async def one(
 
 
 async def trial(
-    server: ExchangeChild, instruments: int, count: int, chance: random.Random, tell: Callable[[str], None]
+    server: ExchangeChild,
+    instruments: int,
+    count: int,
+    chance: random.Random,
+    tell: Callable[[str], None],
+    said: deque[str],
 ) -> dict[str, Any]:
+    """`said` are the feed's last words, told where it was slow."""
     listed, marks = await anyio.to_thread.run_sync(wanted, server, instruments)
     at = urlsplit(server.url)
     watch, rows = Watch(marks), []
@@ -174,8 +180,11 @@ async def trial(
             watch.all_s = None
             row = await one(kind, proxy, server, watch, chance)
             rows.append(row)
-            tell(f"{number:3} {kind:12} noticed {row['noticed_s']} s, all ticking again {row['ticking_s']} s")
-            if row["ticking_s"] is None:
+            took = row["ticking_s"]
+            tell(f"{number:3} {kind:12} noticed {row['noticed_s']} s, all ticking again {took} s")
+            if took is None or took >= WITHIN_S:
+                tell("\n".join(said))
+            if took is None:
                 break
         summary = feed.summary()
         group.cancel_scope.cancel()
@@ -187,6 +196,8 @@ async def trial(
 def reconnects(count: int, seed: int, instruments: int, *, silent: bool) -> int:
     """0 when everything ticked again in time after each, and no tick came as another instrument's."""
     logger.remove()
+    words: deque[str] = deque(maxlen=12)
+    logger.add(lambda line: words.append(line.rstrip()), format="      {time:mm:ss.SSS} {message}")
 
     def tell(sentence: str) -> None:
         if not silent:
@@ -194,7 +205,8 @@ def reconnects(count: int, seed: int, instruments: int, *, silent: bool) -> int:
 
     load = ("--instruments", instruments + INDICES, "--ticks-per-second", 2, "--no-rate-limits")
     with exchange_child("--seed", seed, *load) as server:
-        found = anyio.run(trial, server, instruments, count, random.Random(seed), tell)
+        found = anyio.run(trial, server, instruments, count, random.Random(seed), tell, words)
+        refused = Counter(line["status"] for line in server.history("ws_refused"))
     rows, watch = found["rows"], found["watch"]
     times = sorted(row["ticking_s"] for row in rows if row["ticking_s"] is not None)
     document = {
@@ -209,6 +221,7 @@ def reconnects(count: int, seed: int, instruments: int, *, silent: bool) -> int:
         "different_marks": len(set(found["marks"].values())),
         "connections": found["connections"],
         "reconnects": found["summary"]["reconnects"],
+        "refused": dict(refused),
         "kinds": _by_kind(rows),
     }
     if not silent:

@@ -7,7 +7,8 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 API_KEY, TOKEN = "rehearsal", "trial-token"
@@ -25,6 +26,14 @@ class Usage:
         with open(f"/proc/{self.pid}/stat", encoding="utf-8") as stat:  # noqa: PTH123 - not a file
             fields = stat.read().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def waited_s(self) -> float:
+        """How long its threads were ready to run and had no core: what others took from it. 0 if not told."""
+        waited = 0
+        for thread in Path(f"/proc/{self.pid}/task").iterdir():
+            with suppress(OSError):  # it has ended
+                waited += int((thread / "schedstat").read_text().split()[1])
+        return waited / 1e9
 
     def memory_mb(self) -> float:
         with open(f"/proc/{self.pid}/status", encoding="utf-8") as status:  # noqa: PTH123 - no real path

@@ -127,8 +127,9 @@ def _is(symbol: str, row: Row) -> bool:
 
 def _print_cancelled(orders: list[Row]) -> None:
     columns = ["order", "broker", "strategy", "symbol", "side", "qty", "filled", "status"]
+    ended, all_of_them = sum(map(_ended, orders)), counted(len(orders), "resting order")
     print_table(
-        counted(len(orders), "resting order") + " cancelled",
+        f"{all_of_them} cancelled" if ended == len(orders) else f"{ended} of {all_of_them} cancelled",
         columns,
         [_cells(order) for order in orders],
         numbers=("qty", "filled"),

@@ -1,6 +1,7 @@
 """What is listed: each instrument with its row of Kite's instrument list."""
 
 from collections.abc import Iterable, Sequence
+from datetime import date
 
 from msgspec import Struct
 
@@ -92,7 +93,15 @@ class Listing:
     def all(self) -> Sequence[Listed]:
         return self._all
 
-    def csv(self, exchange: str | None = None) -> bytes:
-        """Kite's instrument list, of one exchange or of all."""
-        rows = (each.row for each in self._all if exchange in (None, each.instrument.exchange))
-        return ("\n".join((HEADER, *rows)) + "\n").encode()
+    def on(self, day: date, exchange: str | None = None) -> Sequence[Listed]:
+        """That day's list, of one exchange or of all: a contract leaves it the day after its last."""
+        return [
+            each
+            for each in self._all
+            if exchange in (None, each.instrument.exchange)
+            and (each.instrument.expiry is None or each.instrument.expiry >= day)
+        ]
+
+    def csv(self, day: date, exchange: str | None = None) -> bytes:
+        """Kite's instrument list of that day, of one exchange or of all."""
+        return ("\n".join((HEADER, *(each.row for each in self.on(day, exchange)))) + "\n").encode()

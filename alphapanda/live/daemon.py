@@ -26,7 +26,7 @@ from alphapanda.live.gate import Gate
 from alphapanda.live.line import Gauge, Line
 from alphapanda.live.logs import flush
 from alphapanda.live.metrics import Metrics
-from alphapanda.live.notify import Notifier
+from alphapanda.live.notify import EXTEND_EVERY_S, Notifier
 from alphapanda.live.opening import Opened, open_line
 from alphapanda.live.operator import Operator
 from alphapanda.live.options import Options
@@ -113,12 +113,19 @@ class Daemon:
             self._supervise(writer, "store", store.run)
             if self.metrics is not None:
                 self._supervise(writer, "redis", self.metrics.run)
+            writer.start_soon(self._starting)
             try:
                 await self._trade(store)
             finally:
                 self.gate.ready = False
                 await last_words(store)
             writer.cancel_scope.cancel()
+
+    async def _starting(self) -> None:
+        """What is asked of elsewhere takes its time, and each question has an end: a start gets on."""
+        while self.state == "starting":
+            self.notifier.extend()
+            await anyio.sleep(EXTEND_EVERY_S)
 
     async def _trade(self, store: Store) -> None:
         if self._stop.is_set():  # stopped while the store was folded: nothing is opened
@@ -138,8 +145,9 @@ class Daemon:
                 await self.switch.restore(store, opened.halt)
                 if self.metrics is not None:
                     await self.metrics.obey()
-                if opened.account is not None:
-                    await self._join(stages, opened.account)
+                if opened.account is not None and not await self._join(stages, opened.account):
+                    stages.cancel_scope.cancel()
+                    return
                 if self.gate.killed:
                     await self._cancel_resting(opened, keep=lambda order: order.closed_by_hand)
                 self.gate.ready = True
@@ -156,15 +164,18 @@ class Daemon:
                 self._show()
                 stages.cancel_scope.cancel()
 
-    async def _join(self, stages: TaskGroup, account: Account) -> None:
-        """Its tasks run, its book is read, and what it says has been booked."""
+    async def _join(self, stages: TaskGroup, account: Account) -> bool:
+        """Its tasks run, its book is read, and what it says has been booked. False: stopped meanwhile."""
         account.join(self.line.route, self.line.publish)
         stages.start_soon(self._halt_where_it_differs, account)
         for name, task in account.tasks().items():
             self.helpers[name] = Gauge()
             self._supervise(stages, name, task)
-        await account.joined()
-        await self.line.quiet.wait()
+        with anyio.CancelScope() as self._opening:
+            if not self._stop.is_set():
+                await account.joined()
+                await self.line.quiet.wait()
+        return not self._stop.is_set()
 
     async def _halt_where_it_differs(self, account: Account) -> None:
         while True:

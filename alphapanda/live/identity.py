@@ -46,7 +46,7 @@ def look_at_owner(store: Store, ours: Mapping[str, str]) -> None:
 
 
 def session_of(settings: Settings, tokens: Tokens) -> Session:
-    """With the configuration's token, else the file's. Raises CannotStart where nobody has logged in today."""
+    """With the configuration's token, else that of the file. Raises CannotStart without a login of today."""
     zerodha = settings.zerodha
     if zerodha.access_token:
         return Session(zerodha.api_key, zerodha.access_token)

@@ -74,7 +74,8 @@ class Opened(Struct, frozen=True, kw_only=True):
     clock_ns: int = 0
     halt: Halt | None
     calendar: Calendar | None
-    instruments: Sequence[Instrument] = ()
+    traded: Sequence[Instrument] = ()
+    """By strategies."""
     account: Account | None = None
 
     @property
@@ -89,15 +90,11 @@ class Opened(Struct, frozen=True, kw_only=True):
 
     def over(self, now_ns: int) -> bool:
         """The day's last session of all that is traded has ended."""
-        if self.calendar is None or not self.traded:
+        if self.calendar is None:
             return False
-        closes = [self.calendar.closes_ns(now_ns, each) for each in self.traded]
-        return all(each is not None and now_ns >= each + AFTER_CLOSE_NS for each in closes)
-
-    @property
-    def traded(self) -> list[Instrument]:
-        wanted = {token for each in self.cores.strategy.strategies() for token in each.instruments}
-        return [each for each in self.instruments if each.instrument_token in wanted]
+        closes = (self.calendar.closes_ns(now_ns, each) for each in self.traded)
+        over = (each is not None and now_ns >= each + AFTER_CLOSE_NS for each in closes)
+        return bool(self.traded) and all(over)  # the first that is open decides
 
     def ready_line(self) -> str:
         brokers = ", ".join(self.brokers)
@@ -151,7 +148,7 @@ async def open_line(
         brokers=brokers,
         halt=recovered.halt,
         calendar=plan.calendar,
-        instruments=book.all(),
+        traded=_traded(cores, book),
         account=account,
     )
     if feed is None and account is not None:
@@ -161,6 +158,11 @@ async def open_line(
     rows, taken = await _walked(feed, store, cores, brokers, warming_up)
     clock_ns = furthest(feed, recovered.clock)
     return opened(feed=feed, rows=_dated(rows, plan.calendar), taken=taken, clock_ns=clock_ns)
+
+
+def _traded(cores: Cores, book: InstrumentBook) -> list[Instrument]:
+    wanted = {token for each in cores.strategy.strategies() for token in each.instruments}
+    return [each for each in book.all() if each.instrument_token in wanted]
 
 
 async def _walked(

@@ -38,10 +38,10 @@ Row = dict[str, Any]
 
 def instruments(exchange: Exchange, call: Call) -> Reply:
     """The day's instrument list, of one exchange where the path names it."""
-    only = call.path.get("exchange")
-    body = exchange.market.listing.csv(only)
+    only, listing = call.path.get("exchange"), exchange.market.listing
+    body = listing.csv(date_of(day_of(call.now_ns)), only)
     if call.effects.dump:
-        body = _spoilt(exchange.market.listing, only, call)
+        body = _spoilt(listing, body, only, call)
     return Reply(body=body, content_type=CSV)
 
 
@@ -184,9 +184,8 @@ def _moment(fields: dict[str, str], name: str) -> datetime:
         raise invalid(f"invalid {name} date") from None
 
 
-def _spoilt(listing: Listing, only: str | None, call: Call) -> bytes:
+def _spoilt(listing: Listing, body: bytes, only: str | None, call: Call) -> bytes:
     """The list under a fault: missing, cut off, yesterday's, or with one token on two names."""
-    body = listing.csv(only)
     rows = body.decode().splitlines()
     match call.effects.dump:
         case "missing":
@@ -203,8 +202,9 @@ def _spoilt(listing: Listing, only: str | None, call: Call) -> bytes:
 
 def _of_yesterday(listing: Listing, only: str | None, now_ns: int) -> list[str]:
     """The nearest contract of each underlying had ended the day before; the farthest are not listed yet."""
-    before = date_of(day_of(now_ns) - 1).isoformat()
-    shown = [each for each in listing.all() if only in (None, each.instrument.exchange)]
+    today = date_of(day_of(now_ns))
+    before = (today - timedelta(days=1)).isoformat()
+    shown = listing.on(today, only)
     ends: dict[tuple[str, str], list[str]] = {}
     for each in shown:
         if each.instrument.expiry is not None:

@@ -7,6 +7,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from time import monotonic_ns, time_ns
 from typing import BinaryIO
@@ -216,9 +217,7 @@ def _endings() -> list[signal.Signals]:
     return [signal.SIGTERM, signal.SIGINT, *([] if ignored else [signal.SIGHUP])]
 
 
-async def _run(
-    pump: Pump, file: HistoryFile, ready: Callable[[], None], *, ends_with_input: bool
-) -> None:
+async def _run(pump: Pump, file: HistoryFile, ready: Callable[[], None], *, ends_with_input: bool) -> None:
     """Until a signal, the end of stdin where it counts, or until the history cannot be written."""
     with anyio.open_signal_receiver(*_endings()) as signals:
         async with anyio.create_task_group() as tasks:
@@ -229,9 +228,10 @@ async def _run(
 
             async def watch_input() -> None:
                 reader = sys.stdin.fileno()
-                await anyio.wait_readable(reader)
-                while os.read(reader, 1024):
+                with suppress(PermissionError):  # a file, or /dev/null: nobody is there to wait for
                     await anyio.wait_readable(reader)
+                    while os.read(reader, 1024):
+                        await anyio.wait_readable(reader)
                 tasks.cancel_scope.cancel()
 
             tasks.start_soon(pump.run)

@@ -165,7 +165,8 @@ def _definite(code: Any, error: Mapping[str, Any]) -> bool:
         return False
     if code == TOO_MANY or LIMITS.search(message):
         return True
-    return error.get("error_type") not in UNCLEAR_TYPES
+    kind = error.get("error_type", "")
+    return isinstance(kind, str) and kind not in UNCLEAR_TYPES
 
 
 def _is_error(envelope: Mapping[str, Any]) -> bool:

@@ -10,11 +10,11 @@ import time
 from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Annotated, Any, Generic, Protocol, TypeVar
 
 import aiohttp
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from alphapanda.errors import Transient
 from alphapanda.events import Money
@@ -31,6 +31,14 @@ QUOTE, OTHER = "quote", "other"
 CSV = "csv"
 ENDS = frozenset({"COMPLETE", "REJECTED", "CANCELLED", "CANCEL", "CANCELLED AMO"})
 """Every other status, known to us or not, is of an order that lives (documentation, postbacks)."""
+UNREADABLE = (msgspec.MsgspecError, ValueError, RecursionError)
+"""What its decoder raises: ValueError for what is no UTF-8, RecursionError for what is nested without end."""
+MOST = 10**12
+"""No quantity is larger, and no price."""
+Count = Annotated[int, Meta(ge=0, le=MOST)]
+Signed = Annotated[int, Meta(ge=-MOST, le=MOST)]
+LATEST_NS = 2**62
+"""In the year 2116. A later stamp is nonsense, and more than the journal can hold."""
 Row = TypeVar("Row")
 Data = TypeVar("Data")
 
@@ -56,8 +64,8 @@ class OrderRow(Struct, frozen=True, kw_only=True):
     order_type: str = ""
     product: str = ""
     variety: str = ""
-    quantity: int = 0
-    filled_quantity: int = 0
+    quantity: Count = 0
+    filled_quantity: Count = 0
     average_price: Decimal | None = None
     tag: str | None = None
     tags: tuple[str, ...] | None = None
@@ -91,7 +99,7 @@ class TradeRow(Struct, frozen=True, kw_only=True):
 
     trade_id: str
     order_id: str
-    quantity: int
+    quantity: Count
     average_price: Decimal
     exchange: str = ""
     tradingsymbol: str = ""
@@ -99,6 +107,10 @@ class TradeRow(Struct, frozen=True, kw_only=True):
     product: str = ""
     fill_timestamp: str | None = None
     exchange_timestamp: str | None = None
+
+    def __post_init__(self) -> None:
+        if not (self.average_price.is_finite() and 0 <= self.average_price <= MOST):
+            raise ValueError("its price is none")
 
     @property
     def price(self) -> Money:
@@ -109,9 +121,10 @@ class TradeRow(Struct, frozen=True, kw_only=True):
 def stamp_ns(text: str | None, otherwise_ns: int) -> int:
     """The nanosecond of one of Kite's IST stamps; `otherwise_ns` where there is none, or nonsense."""
     try:
-        return to_ns(datetime.fromisoformat(text)) if text else otherwise_ns
+        stamp = to_ns(datetime.fromisoformat(text)) if text else otherwise_ns
     except ValueError:
         return otherwise_ns
+    return stamp if 0 < stamp < LATEST_NS else otherwise_ns
 
 
 class PositionRow(Struct, frozen=True, kw_only=True):
@@ -122,7 +135,7 @@ class PositionRow(Struct, frozen=True, kw_only=True):
     exchange: str
     tradingsymbol: str
     product: str
-    quantity: int
+    quantity: Signed
     instrument_token: int = 0
     overnight_quantity: int = 0
     multiplier: Decimal = Decimal(1)
@@ -134,7 +147,7 @@ class HoldingRow(Struct, frozen=True, kw_only=True):
 
     exchange: str
     tradingsymbol: str
-    quantity: int
+    quantity: Signed
     instrument_token: int = 0
     isin: str = ""
     product: str = "CNC"
@@ -265,7 +278,10 @@ class Books:
 
     async def rehearsed(self) -> Rehearsed:
         """Of an exchange on this machine: which one it is, and what time it is there."""
-        return msgspec.json.decode(await self._get("/admin/clock", OTHER), type=Rehearsed)
+        try:
+            return msgspec.json.decode(await self._get("/admin/clock", OTHER), type=Rehearsed)
+        except UNREADABLE as error:
+            raise Transient(f"the exchange's answer to /admin/clock makes no sense: {error}") from error
 
     async def _book(self, path: str, row: type[Row]) -> BookRead[Row]:
         asked_s = time.monotonic()
@@ -277,7 +293,7 @@ class Books:
         body = await self._get(path, bucket, query=query)
         try:
             envelope = msgspec.json.decode(body, type=_Envelope[kind])  # type: ignore[valid-type]
-        except msgspec.MsgspecError as error:
+        except UNREADABLE as error:
             raise Transient(f"Kite's answer to {path} makes no sense: {error}") from error
         if envelope.status != "success" or envelope.error_type or envelope.data is None:
             raise Transient(f"Kite's answer to {path} has no data: {envelope.message or envelope.status}")
@@ -323,7 +339,7 @@ class Books:
     def _refused(self, path: str, bucket: str, status: int, body: bytes, epoch: int) -> Transient:
         try:
             said = msgspec.json.decode(body, type=_Envelope[Any])
-        except msgspec.MsgspecError:
+        except UNREADABLE:
             said = _Envelope[Any]()
         if status == 403 and said.error_type == "TokenException":
             self._session.died(epoch, said.message or "HTTP 403 TokenException")
@@ -347,6 +363,6 @@ def _read(raws: list[msgspec.Raw], row: type[Row], asked_s: float) -> BookRead[R
     for raw in raws:
         try:
             rows.append(decoder.decode(raw))
-        except msgspec.ValidationError:
+        except UNREADABLE:
             unreadable += 1
     return BookRead(rows=tuple(rows), asked_s=asked_s, answered_s=time.monotonic(), unreadable=unreadable)

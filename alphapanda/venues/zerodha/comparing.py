@@ -28,7 +28,7 @@ from alphapanda.core.comparison import (
     key_of,
     unwatched,
 )
-from alphapanda.errors import CannotStart, Transient
+from alphapanda.errors import Fatal, Transient
 from alphapanda.events import (
     CNC,
     Compared,
@@ -176,8 +176,8 @@ class Comparer:
     async def at_start(self) -> None:
         """Before anything trades; and again once the session is renewed, where a difference only freezes.
 
-        At night there is nothing to compare: the morning begins with it. Raises CannotStart where the books
-        cannot be read, and after a renewal Transient.
+        At night there is nothing to compare: the morning begins with it. Raises Fatal where the books cannot
+        be read, and after a renewal Transient.
         """
         if not self._watching(self._now_ns()):
             trading.info("{}: positions are compared when the market opens", self._broker)
@@ -198,7 +198,7 @@ class Comparer:
                 await self._first_of_day()
             except Transient as error:
                 if time.monotonic() > gives_up_s:
-                    raise CannotStart(f"{self._broker}: positions cannot be compared: {error}") from error
+                    raise Fatal(f"{self._broker}: positions cannot be compared: {error}") from error
                 trading.warning("{}: positions cannot be compared yet: {}", self._broker, error)
                 await anyio.sleep(RETRY_S)
             else:

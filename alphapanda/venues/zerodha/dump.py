@@ -27,6 +27,8 @@ LEAST_ROWS = 20_000
 """Of all exchanges together. NFO alone has had more for years."""
 KINDS = frozenset(("EQ", "FUT", "CE", "PE"))
 MOST_TOKEN = 2**32 - 1
+MOST = 10**12
+"""No lot, strike or tick is larger, and none that is can be kept."""
 SET_ASIDE, SHARE_SET_ASIDE = 10, 0.01
 """So many odd rows are left out one by one; with more, and a larger share, the list itself is bad."""
 SEGMENT = 100
@@ -116,8 +118,9 @@ class _Read(dict[str, Any]):
 
 
 def _money(text: str) -> Money:
-    found = Money(text.rstrip("0").rstrip(".") or "0" if "." in text else text)
-    if not found.is_finite() or found < 0:
+    plain = text.replace(".", "", 1).isdigit()  # the noughts of 1.5E10 are not to be cut
+    found = Money(text.rstrip("0").rstrip(".") or "0" if plain and "." in text else text)
+    if not found.is_finite() or not 0 <= found <= MOST:
         raise ValueError(f"{text} is no amount")
     return found
 
@@ -143,6 +146,8 @@ def _row(cells: Sequence[str], money: Mapping[str, Money], days: Mapping[str, da
     )
     if not 0 < row.instrument_token <= MOST_TOKEN:
         raise ValueError(f"{token} is no instrument token")
+    if not 0 <= row.exchange_token <= MOST or row.lot_size > MOST:
+        raise ValueError("its exchange token or its lot size is no number of Kite's")
     if not (symbol.strip() and exchange.strip() and segment.strip()) or ":" in symbol:
         raise ValueError("its symbol, segment or exchange has no name")
     if kind not in KINDS:
@@ -241,7 +246,7 @@ def circuits(instruments: Iterable[Instrument], quotes: Mapping[str, Quoted]) ->
 def _limit(price: Any) -> Money | None:
     """0 is no limit: indices have none."""
     exact = price if isinstance(price, Money) else Money(str(price or 0))
-    return exact if exact > 0 else None
+    return exact if exact.is_finite() and exact > 0 else None
 
 
 def relisted(instruments: Iterable[Instrument], listed: Collection[Instrument]) -> list[Instrument]:

@@ -1,6 +1,7 @@
 """How long the ticker waits for what, and how long it pauses before it tries again."""
 
 import random
+from heapq import nsmallest
 
 from msgspec import Struct
 
@@ -32,16 +33,22 @@ class BackOff:
 
     def __init__(self, patience: Patience) -> None:
         self._patience = patience
-        self._failures = 0
+        self._lost = 0
+        """Connections that had ticks, and were lost before they had settled."""
+        self._refused = 0
+        """Attempts in a row that brought no tick. Only these make a pause long."""
 
     def pause(self, ticked_s: float | None) -> float:
         """Seconds to wait; `ticked_s` is how long the last connection had ticks, None when it never had."""
         patience = self._patience
-        if ticked_s is not None and ticked_s >= patience.settled_s:
-            self._failures = 0
-        ceiling = patience.longest_s if ticked_s is None else patience.hurried_s
-        longest = min(ceiling, patience.first_s * 2 ** min(self._failures, 30))
-        self._failures += 1
+        if ticked_s is None:
+            doubled, ceiling = self._refused, patience.longest_s
+            self._refused += 1
+        else:
+            self._refused = 0
+            doubled, ceiling = (0 if ticked_s >= patience.settled_s else self._lost), patience.hurried_s
+            self._lost = doubled + 1
+        longest = min(ceiling, patience.first_s * 2 ** min(doubled, 30))
         return random.uniform(longest / 2, longest)  # noqa: S311 - jitter, not a secret
 
 
@@ -60,8 +67,8 @@ class Askings:
         """
         self._next = {token: known for token, known in self._next.items() if token in silent}
         may = [token for token in silent if self._next.get(token, (0.0, 0.0))[0] <= now_s]
-        may.sort(key=lambda token: (self._next.get(token, (0.0, 0.0))[0], token))
-        for token in may[:most]:
+        asked = nsmallest(most, may, key=lambda token: (self._next.get(token, (0.0, 0.0))[0], token))
+        for token in asked:
             _, wait_s = self._next.get(token, (0.0, self._patience.tick_s))
             self._next[token] = (now_s + wait_s, min(2 * wait_s, self._patience.asked_s))
-        return may[:most]
+        return asked

@@ -10,7 +10,7 @@ from enum import Enum
 import anyio
 from loguru import logger
 
-from alphapanda.errors import CannotStart, Transient
+from alphapanda.errors import CannotStart, Fatal, Transient
 from alphapanda.venues.zerodha.books import BookRead, Books, OrderRow, TradeRow
 from alphapanda.venues.zerodha.holds import EVERYTHING, Holds
 from alphapanda.venues.zerodha.session import Session
@@ -93,7 +93,7 @@ class Reading:
             self._take(orders, trades)
 
     async def open(self) -> None:
-        """The first good reading, compared. Raises CannotStart where there is none."""
+        """The first good reading, compared. Raises Fatal where there is none, CannotStart without a login."""
         pause_s, gives_up_s = RETRY_S[0], time.monotonic() + self._start_s
         while True:
             if not self._session.alive:
@@ -103,10 +103,12 @@ class Reading:
                 break
             except Transient as error:
                 if time.monotonic() > gives_up_s:
-                    raise CannotStart(f"Zerodha's books cannot be read: {error}") from error
+                    raise Fatal(f"Zerodha's books cannot be read: {error}") from error
                 trading.warning("{}", error)
+                self.trouble = str(error)
             await anyio.sleep(pause_s)
             pause_s = min(2 * pause_s, RETRY_S[1])
+        self.trouble = ""
         await self.compare()
 
     async def watch(self) -> None:

@@ -26,11 +26,14 @@ from loguru import logger
 from alphapanda.errors import Fatal, Transient
 from alphapanda.venues.zerodha.answers import Lost, Response
 from alphapanda.venues.zerodha.roots import Roots, tls
+from alphapanda.venues.zerodha.withdrawal import unconfirmed, withdraw
 
 Answered = Callable[[Response | Lost], None]
 """Told once, never within `send`. It may not raise: that ends `run`."""
 
 CONNECT_S = 5.0
+NEXT_ADDRESS_S = 0.25
+"""After which the next address is tried beside the one that does not answer: IPv6 may lead nowhere."""
 STALE_S = 30.0
 """A connection that rested longer is not used: the other end, or something between, may have forgotten it."""
 REPLACE_S = 25.0
@@ -149,7 +152,12 @@ class Wire:
         try:
             with anyio.fail_after(CONNECT_S):
                 _, connection = await loop.create_connection(
-                    lambda: _Connection(self), self._host, self._port, ssl=context, server_hostname=name
+                    lambda: _Connection(self),
+                    self._host,
+                    self._port,
+                    ssl=context,
+                    server_hostname=name,
+                    happy_eyeballs_delay=NEXT_ADDRESS_S,
                 )
         except (OSError, ValueError) as error:  # errors of TLS and certificates are both
             self._failed(error)
@@ -226,10 +234,12 @@ class _Connection(asyncio.Protocol):
             self.end("")
 
     def end(self, why: str) -> None:
-        """Over. Whoever waits is told Lost with this reason."""
+        """Over. Whoever waits is told Lost with this reason, and what has not arrived will not arrive."""
         self.spent.set()
         if self in self._wire.resting:
             self._wire.resting.remove(self)
+        if self._answered is not None and unconfirmed(self._transport):
+            withdraw(self._transport)
         self._transport.abort()
         self._tell(Lost(why))
 
@@ -284,10 +294,16 @@ class _Connection(asyncio.Protocol):
             self._wire.resting.append(self)
 
     def _overdue(self) -> None:
-        """No more requests here; but it is listened to, and a late answer is counted."""
+        """No more requests here; but it is listened to, and a late answer is counted. A request that has
+        not even arrived gets no answer, and may not come to Kite when nobody expects it any more.
+        """
+        why = f"no answer in {self._wire.timeout_s:g} s"
+        if unconfirmed(self._transport):
+            self.end(f"{why}, and the request had not arrived")
+            return
         self._late_since = self._loop.time()
         self.spent.set()
-        self._tell(Lost(f"no answer in {self._wire.timeout_s:g} s"))
+        self._tell(Lost(why))
         self._deadline = self._loop.call_later(LATE_S, self.end, "")
 
     def _count_late(self, answer: Response) -> None:

@@ -1,13 +1,14 @@
 """Instrument lists, quotes and candles as Kite gives them, and what is refused."""
 
 import json
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from kiteconnect import KiteConnect
 from market_rules import INFY
+from msgspec.structs import replace
 
 from alphapanda.events import Money
 from alphapanda.exchange.calls import Call, Effects, Refusal
@@ -16,8 +17,9 @@ from alphapanda.exchange.faults import Script
 from alphapanda.exchange.notation import plain
 from alphapanda.exchange.options import Options
 from alphapanda.exchange.rest import quotes
-from alphapanda.times import SECOND_NS
+from alphapanda.times import MINUTE_NS, SECOND_NS, number_of, start_of
 
+HOUR_NS = 60 * MINUTE_NS
 MOCKS = Path(__file__).resolve().parents[3].parent / "shared" / "data" / "kite-mocks"
 
 
@@ -99,6 +101,23 @@ def test_the_list_is_read_by_the_official_client(exchange):
         listed = exchange.market.listing.by_key(f"{row['exchange']}:{row['tradingsymbol']}")
         assert row["strike"] == float(listed.strike)
         assert row["tick_size"] == (float(listed.instrument.tick_size) if listed.tradable else 0)
+
+
+def test_a_contract_leaves_the_list_the_day_after_its_last(exchange):
+    """Whoever reads the list of a later day takes one with a contract that has ended for an earlier day's."""
+
+    def expiries(day: date, **words: str) -> set[date]:
+        call = replace(ask(exchange, **words), now_ns=start_of(number_of(day)) + 8 * HOUR_NS)
+        rows = KiteConnect("rehearsal")._parse_instruments(quotes.instruments(exchange, call).body)
+        return {row["expiry"] for row in rows if row["expiry"]}
+
+    first, second, *_ = sorted(expiries(date(2026, 4, 15)))
+    assert first in expiries(first)
+    assert min(expiries(first + timedelta(days=1))) == second
+    nfo = expiries(date(2026, 4, 15), exchange="NFO")
+    assert expiries(min(nfo) + timedelta(days=1), exchange="NFO") == nfo - {min(nfo)}
+    after = first + timedelta(days=2)
+    assert min(expiries(after, dump="yesterday")) == first + timedelta(days=1)
 
 
 def test_the_list_has_kites_header_and_number_of_cells(exchange):

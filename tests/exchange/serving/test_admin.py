@@ -69,12 +69,22 @@ def test_the_history_is_read_from_where_one_has_come_to(server):
 
 def test_a_paused_clock_stands_and_steps(fresh):
     clock = fresh.admin("clock")
+    assert clock.pop("exchange")
     assert clock == {"now": "2026-04-15T09:15:00+05:30", "speed": 1.0, "paused": True}
     assert fresh.admin("clock", {"step": 0.5})["now"] == "2026-04-15T09:15:00.500000+05:30"
     assert fresh.admin("clock", {"to": "09:20:00"})["now"] == "2026-04-15T09:20:00+05:30"
     assert fresh.admin("clock", {"to": "2026-04-15 09:21:00"})["now"] == "2026-04-15T09:21:00+05:30"
     assert fresh.admin("clock")["paused"]
     assert [line["do"] for line in fresh.history("clock")] == ["step", "to", "to"]
+
+
+def test_an_exchange_is_the_same_one_for_its_life_and_another_after_a_new_start(server, fresh):
+    """Its order ids begin anew with it, so that nobody may take the next one for it."""
+    first, other = server.admin("clock")["exchange"], fresh.admin("clock")["exchange"]
+    assert first == server.admin("clock")["exchange"]
+    assert first != other
+    assert all(len(number) == 8 for number in (first, other))
+    assert not any(number in line for number in (first, other) for line in map(str, fresh.history()))
 
 
 def test_a_time_of_day_that_is_past_is_tomorrows(fresh):

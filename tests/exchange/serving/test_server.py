@@ -5,7 +5,8 @@ import json
 import signal
 import socket
 import ssl
-from contextlib import closing
+import subprocess
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from ipaddress import ip_address
@@ -17,7 +18,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from exchange_server import exchange_server
-from running import FINISH_S, eventually, run
+from running import COMMAND, FINISH_S, environment, eventually, run
 from websockets.sync.client import connect
 
 from alphapanda.errors import CannotStart
@@ -78,6 +79,45 @@ def test_the_tickers_end_is_told_and_in_the_history_before_its_own(tmp_path):
         assert server.stderr.count("\n") == 1
     last = [json.loads(line)["kind"] for line in history.read_text().splitlines()[-2:]]
     assert last == ["ws_close", "end"]
+
+
+@contextmanager
+def as_a_child(folder, *words, stdin=subprocess.PIPE):
+    """`exchange --ends-with-input`, and its standard output."""
+    process = subprocess.Popen(
+        [COMMAND, "exchange", "--port", "0", "--ends-with-input", *map(str, words)],
+        cwd=folder,
+        env=environment(),
+        stdin=stdin,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    with process:  # closes its pipes, and waits
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def test_a_child_lives_on_what_it_is_told_and_ends_with_its_parent(tmp_path):
+    history = tmp_path / "history.ndjson"
+    with as_a_child(tmp_path, "--history", history) as child:
+        assert child.stdout.readline().startswith(b"ready http://127.0.0.1:")
+        child.stdin.write(b"some words\n" * 1000)
+        child.stdin.flush()
+        with pytest.raises(subprocess.TimeoutExpired):
+            child.wait(0.2)
+        child.stdin.close()
+        assert child.wait(FINISH_S) == 0
+        assert b"Traceback" not in child.stderr.read()
+    assert json.loads(history.read_text().splitlines()[-1])["kind"] == "end"
+
+
+def test_a_child_without_anybody_at_its_input_ends_at_once(tmp_path):
+    with as_a_child(tmp_path, stdin=subprocess.DEVNULL) as child:
+        assert child.stdout.readline().startswith(b"ready ")
+        assert child.wait(FINISH_S) == 0
+        assert b"Error" not in child.stderr.read()
 
 
 def test_a_call_that_waits_does_not_hold_up_the_end(tmp_path):
@@ -257,6 +297,7 @@ def test_a_certificate_without_its_key_is_refused(tmp_path):
 def test_at_the_highest_speed_an_order_is_done_and_the_clock_waits(tmp_path):
     with exchange_server(tmp_path, "--speed", "max", "--access-token", "today") as server:
         start = server.admin("clock")
+        assert start.pop("exchange")
         assert start == {"now": "2026-04-15T09:15:00+05:30", "speed": "max", "paused": False}
         order = {"exchange": "NSE", "tradingsymbol": "INFY", "transaction_type": "BUY", "quantity": 1}
         order |= {"product": "CNC", "order_type": "MARKET", "market_protection": -1}

@@ -1,12 +1,15 @@
 """The books: what Kite says is read, and whatever is odd about an answer is Transient."""
 
 import json
+import ssl
 from decimal import Decimal
 from pathlib import Path
 
 import anyio
 import pytest
+from certificates import certificate
 from exchange_server import exchange_server
+from raw_peer import peer
 from zerodha_desk import KEY, TOKEN
 
 from alphapanda.errors import Transient
@@ -137,6 +140,19 @@ def test_a_peer_that_is_not_there_is_transient():
         ask("http://127.0.0.1:1", READS["orders"])
 
 
+@pytest.mark.parametrize("bad", [{"address": "127.0.0.2"}, {"expired": True}, None])
+def test_M43_a_certificate_that_does_not_hold_gets_no_token_from_the_books(tmp_path, monkeypatch, bad):  # noqa: N802 - the fault's name
+    """The wrong host, one that has expired, and (None) one that nobody here knows."""
+    paths = certificate(tmp_path, **(bad or {}))
+    if bad is not None:
+        monkeypatch.setenv("SSL_CERT_FILE", str(paths[0]))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*paths)
+    with peer(b"", context=context) as server, pytest.raises(Transient, match=r"(?i)certificate"):
+        ask(server.url, READS["orders"])
+    assert server.requests == []
+
+
 class Canned:
     """Books whose answers are given."""
 
@@ -159,6 +175,42 @@ def test_one_row_that_makes_no_sense_does_not_hide_the_others_and_is_counted():
     answer = {"status": "success", "data": [good, {"order_id": 5}, {"status": "OPEN"}, "nonsense"]}
     book = canned(answer, READS["orders"])
     assert (book.rows, book.unreadable) == ((OrderRow(order_id="1", status="OPEN"),), 3)
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"average_price": "NaN"},
+        {"average_price": 1e300},
+        {"average_price": -1},
+        {"quantity": 2**63},
+        {"quantity": -1},
+    ],
+)
+def test_a_trade_of_impossible_numbers_is_one_that_makes_no_sense(odd):
+    trade = {"trade_id": "1", "order_id": "2", "quantity": 3, "average_price": 1500.05}
+    book = canned({"status": "success", "data": [trade, trade | odd]}, READS["trades"])
+    assert [row.price for row in book.rows] == [Decimal("1500.05")]
+    assert book.unreadable == 1
+
+
+DEEP = b"[" * 100_000 + b"]" * 100_000
+
+
+@pytest.mark.parametrize("status", [b"200 OK", b"403 Forbidden", b"500 Error"])
+@pytest.mark.parametrize(
+    "body", [b'{"status":"success","message":"\xff","data":[]}', b'{"status":"success","data":%s}' % DEEP]
+)
+def test_what_is_no_text_or_nested_without_end_is_transient(status, body):
+    head = b"HTTP/1.1 %s\r\nContent-Type: application/json\r\n" % status
+    with peer(head + b"Content-Length: %d\r\n\r\n" % len(body) + body) as server, pytest.raises(Transient, match="/orders"):
+        ask(server.url, READS["orders"])
+
+
+def test_a_stamp_beyond_what_the_journal_holds_is_none():
+    for text in ("9999-12-31 23:59:59", "0001-01-01 00:00:00", "0001-01-01T00:00:00+23:59"):
+        assert stamp_ns(text, 7) == 7
+    assert stamp_ns("1970-01-01 05:30:01", 7) == 10**9
 
 
 @pytest.mark.skipif(not MOCKS.is_dir(), reason="Kite's published payloads are not beside the repository")

@@ -6,7 +6,7 @@ from builders import CLOSE, IOC, SELL, SL_M
 from exchange_server import exchange_server
 from zerodha_desk import TOKEN, K, S, on_desk, open_desk
 
-from alphapanda.errors import CannotStart
+from alphapanda.errors import CannotStart, Fatal
 from alphapanda.events import Money
 from alphapanda.venues.zerodha.governor import Limits
 
@@ -55,16 +55,15 @@ def test_a_cancel_that_is_wanted_before_the_id_is_known_leaves_as_soon_as_it_is(
 
 def test_an_order_that_waits_for_its_turn_is_taken_back_without_a_byte(server):
     async def act(desk):
-        await desk.place(part=0.97)  # the only entry of its second
-        order_id = await desk.place(part=0.97)
-        assert desk.broker.summary()["budgets"]["waiting"] == 1
+        while not desk.broker.summary()["budgets"]["waiting"]:  # one entry a second may leave
+            order_id = await desk.place(part=0.97)
         desk.cancel(order_id)
         assert desk.order(order_id).status is S.WITHHELD
         await desk.broker.answered()
         await desk.becomes(desk.mine[0], S.OPEN)
 
     desk = on_desk(server, act, limits=Limits(orders_second=3, other=500, quote=100))
-    assert desk.requests("order.place", desk.mine[1]) == 0
+    assert desk.requests("order.place", desk.mine[-1]) == 0
 
 
 def test_an_order_that_the_gate_does_not_let_go_is_withheld(server):
@@ -115,13 +114,13 @@ def test_it_is_started_when_the_first_books_are_read_not_when_doubts_are_settled
 
 
 @pytest.mark.parametrize(
-    ("fault", "words"),
+    ("fault", "kind", "words"),
     [
-        ({"on": "orders", "do": "token_refused"}, "run `alphapanda login`"),
-        ({"on": "trades", "do": "html"}, "books cannot be read"),
+        ({"on": "orders", "do": "token_refused"}, CannotStart, "run `alphapanda login`"),
+        ({"on": "trades", "do": "html"}, Fatal, "books cannot be read"),  # of another start they may be
     ],
 )
-def test_it_does_not_start_without_its_books(server, fault, words):
+def test_it_does_not_start_without_its_books(server, fault, kind, words):
     async def run():
         async with open_desk(server, faults=[fault], start_s=0.2):
             pass
@@ -131,7 +130,7 @@ def test_it_does_not_start_without_its_books(server, fault, words):
     error = caught.value
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
-    assert isinstance(error, CannotStart)
+    assert type(error) is kind
     assert words in str(error)
 
 

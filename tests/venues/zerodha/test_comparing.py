@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from alphapanda.core.comparison import OPENING, OVERNIGHT, key_of
 from alphapanda.core.market import FEE, RMS
-from alphapanda.errors import CannotStart
+from alphapanda.errors import CannotStart, Fatal
 from alphapanda.events import ChargesCompared, Compared, ExternalSeen, OrderStatus
 from alphapanda.venues.zerodha.books import HoldingRow, PositionRow
 from alphapanda.venues.zerodha.comparing import net_of
@@ -269,8 +269,9 @@ def test_after_a_renewed_login_a_difference_freezes_the_symbol_and_halts_nothing
 def test_books_that_stay_shut_do_not_let_a_start_through(shared):
     async def act(desk):
         shared.admin("faults", {"fault": [{"on": "positions", "do": "down", "times": 1}]})
-        with pytest.raises(CannotStart, match="positions cannot be compared"):
+        with pytest.raises(Fatal, match="positions cannot be compared") as error:
             await desk.comparer.at_start()
+        assert not isinstance(error.value, CannotStart)  # systemd tries again
 
     assert not at_desk(shared, act, start_s=0.0).of(Compared)
     assert struck(shared) == 1

@@ -29,6 +29,14 @@ def test_a_connection_that_lived_is_forgiven_what_was_before_it():
     assert back_off.pause(USUAL.settled_s) <= 0.1
 
 
+def test_one_refusal_after_many_quick_losses_does_not_make_a_long_pause():
+    back_off = BackOff(USUAL)
+    for _ in range(50):
+        back_off.pause(0.0)
+    assert back_off.pause(None) <= 0.1
+    assert back_off.pause(None) <= 0.2
+
+
 @given(st.lists(st.tuples(st.sets(st.integers(1, 6)), st.floats(0.1, 20.0)), max_size=60))
 def test_a_silent_instrument_is_asked_for_at_once_and_then_ever_later(rounds):
     askings, now_s = Askings(USUAL), 0.0
