@@ -6,8 +6,8 @@ from time import monotonic
 from wire_tap import deciding
 
 LOOKBACK = 5
-APART_S = 0.15
-"""Orders are so far apart at least, so that no limit of Kite's holds one up."""
+APART_S = 0.25
+"""Orders are so far apart at least, so that no limit of Kite's holds one up, nor the margin kept from it."""
 
 
 class Decision:

@@ -43,20 +43,19 @@ def judge(folder: Path, history: Sequence[Row], net: Sequence[Row]) -> Told:
     book = {row["order_id"]: row for row in history if row["kind"] == "order"}
     ours = {row["broker_order_id"]: _order(row) for row in told.sent}
     assert len(told.sent) == len(ours)
-    _same(ours, {order_id: _booked(row) for order_id, row in book.items()})
+    theirs = {order_id: _booked(row) for order_id, row in book.items()}
+    for order_id in (row["order_id"] for row in book.values() if row["modified"]):
+        # Somebody has changed it at the broker's: our row keeps the price that we asked for.
+        theirs[order_id]["price"] = ours[order_id]["price"]
+    _same(ours, theirs)
     _never_left(told, book)
     names = {row["order_id"]: row["broker_order_id"] for row in told.orders}
     executed = [row for row in history if row["kind"] == "trade"]
     _same(
         dict(enumerate(_trade(row, names) for row in told.trades)), dict(enumerate(map(_executed, executed)))
     )
-    theirs = {(row["exchange"], row["tradingsymbol"], row["product"]): row for row in net}
-    sums = {key: (row["quantity"], money(row["pnl"])) for key, row in theirs.items()}
-    _same(_sums(told.positions), sums)
-    last = {key: row["last_price"] for key, row in theirs.items()}
-    _same(
-        {(row["exchange"], row["tradingsymbol"], row["product"]): row["last_price"] for row in told.positions}, last
-    )
+    _same(_sums(told.positions), {_key(row): (row["quantity"], money(row["pnl"])) for row in net})
+    _same(*({_key(row): row["last_price"] for row in rows} for rows in (told.positions, net)))
     return told
 
 
@@ -127,14 +126,17 @@ def _executed(row: Row) -> Row:
     }
 
 
+def _key(row: Row) -> tuple[str, str, str]:
+    return row["exchange"], row["tradingsymbol"], row["product"]
+
+
 def _sums(positions: Sequence[Row]) -> dict[tuple[str, str, str], tuple[int, Decimal]]:
     """Over all strategies: quantity, and profit before charges."""
     found: dict[tuple[str, str, str], tuple[int, Decimal]] = defaultdict(lambda: (0, Decimal(0)))
     for row in positions:
-        key = row["exchange"], row["tradingsymbol"], row["product"]
-        quantity, profit = found[key]
+        quantity, profit = found[_key(row)]
         profit += money(row["realized_pnl"]) + money(row["unrealized_pnl"])
-        found[key] = quantity + row["quantity"], profit
+        found[_key(row)] = quantity + row["quantity"], profit
     return dict(found)
 
 

@@ -8,7 +8,7 @@ import typer
 
 from alphapanda.cli.asking import ask
 from alphapanda.cli.completion import brokers, strategies
-from alphapanda.cli.context import context_of
+from alphapanda.cli.context import context_of, say_mode
 from alphapanda.cli.daemon import ask_daemon
 from alphapanda.cli.options import Json
 from alphapanda.cli.output import counted, print_json, print_table, say, warn
@@ -35,10 +35,12 @@ def cancel_all(ctx: typer.Context, broker: Broker = None, json: Json = False) ->
 
     Example: alphapanda cancel-all --broker paper
     """
-    found = ask_daemon(context_of(ctx).load(), "cancel_all", broker=broker)
+    loaded = context_of(ctx).load()
+    found = ask_daemon(loaded, "cancel_all", broker=broker)
     if json:
         print_json(found)
     else:
+        say_mode(Path(loaded.settings.storage.path))
         _print_cancelled(found["cancelled"])
     _leave(found)
 
@@ -96,6 +98,7 @@ def _close(
     if json:
         print_json(found)
     else:
+        say_mode(Path(loaded.settings.storage.path))
         _print_cancelled(found["cancelled"])
         _print_closing(found["closing"])
     _leave(found)

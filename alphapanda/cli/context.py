@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 if TYPE_CHECKING:
-    from alphapanda.config import Loaded
+    from alphapanda.config import Loaded, Mode
 
 
 @dataclass(frozen=True)
@@ -53,11 +53,24 @@ def store_of(ctx: typer.Context) -> Path:
 
 
 def say_mode(store: Path) -> None:
+    """At the head of what is printed next. A store that this user cannot read says nothing here."""
     from alphapanda.cli.output import MODE
+    from alphapanda.errors import Fatal
+
+    try:
+        mode = store_mode(store)
+    except (OSError, Fatal):
+        return
+    if mode is not None:
+        MODE[:] = [mode.value]
+
+
+def store_mode(store: Path) -> "Mode | None":
+    """Whose money the book is about; None where it is the house's own."""
     from alphapanda.config import Mode
     from alphapanda.store import offline
 
     owners = [owner for owner in offline.accounts(store).values() if owner]
-    if owners:
-        rehearsed = any(owner.startswith("rehearsal") for owner in owners)
-        MODE[:] = [(Mode.REHEARSAL if rehearsed else Mode.LIVE).value]
+    if not owners:
+        return None
+    return Mode.REHEARSAL if any(owner.startswith("rehearsal") for owner in owners) else Mode.LIVE

@@ -44,7 +44,7 @@ def sync(ctx: typer.Context, rehearsal_url: RehearsalUrl = None, json: Json = Fa
 
     Example: alphapanda instruments sync
     """
-    loaded = context_of(ctx).load(overrides(checked(rehearsal_url)) if rehearsal_url else None)
+    loaded = context_of(ctx).load(None if rehearsal_url is None else overrides(checked(rehearsal_url)))
     try:
         found = ask_daemon(loaded, "instruments_sync")
     except NotRunning:

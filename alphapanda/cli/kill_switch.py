@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from alphapanda.cli.context import context_of
+from alphapanda.cli.context import context_of, say_mode
 from alphapanda.cli.daemon import missed, who
 from alphapanda.cli.options import Json
 from alphapanda.cli.output import cleaned, print_json, say, warn
@@ -71,7 +71,7 @@ def status(ctx: typer.Context, json: Json = False) -> None:
     except Unreachable:
         found, where = stopped(store, settings), "no daemon"
         missed(loaded)
-    _print(found["kill_switch"], f"store {store}, {where}", json)
+    _print(found["kill_switch"], store, where, json)
 
 
 def _switch(ctx: typer.Context, reason: str, *, turn_on: bool, json: bool) -> None:
@@ -95,14 +95,13 @@ def _switch(ctx: typer.Context, reason: str, *, turn_on: bool, json: bool) -> No
         if pid is None:
             if settings.redis.enabled:
                 _tell_redis(settings.redis.url, turn_on)
-            _print(_stored(store), f"store {store}, no daemon runs", json)
+            _print(_stored(store), store, "no daemon runs", json)
             if missed(loaded) and turn_on:
                 raise typer.Exit(NOT_REACHED) from None
         elif turn_on:
             _of_stuck_daemon(pid, kill_file, reason)
-            _print(
-                {"on": True, "reason": reason, "by": who()}, f"kill file and SIGUSR1, daemon pid {pid}", json
-            )
+            said = {"on": True, "reason": reason, "by": who()}
+            _print(said, store, f"kill file and SIGUSR1, daemon pid {pid}", json)
         else:
             raise Fatal(f"the daemon with pid {pid} does not answer; the kill switch stays on") from None
         return
@@ -110,7 +109,7 @@ def _switch(ctx: typer.Context, reason: str, *, turn_on: bool, json: bool) -> No
         if turn_on and (pid := lock.holder(store)) is not None:
             _of_stuck_daemon(pid, kill_file, reason)
         raise Fatal(reply.get("error"))
-    _print(reply["result"]["kill_switch"], f"store {store}, daemon answered", json)
+    _print(reply["result"]["kill_switch"], store, "daemon answered", json)
 
 
 def _of_stopped_daemon(store: Path, kill_file: Path, reason: str, turn_on: bool) -> int | None:
@@ -165,9 +164,11 @@ def _stored(store: Path) -> dict[str, Any]:
     }
 
 
-def _print(switch: dict[str, Any], where: str, json: bool) -> None:
+def _print(switch: dict[str, Any], store: Path, reached: str, json: bool) -> None:
+    where = f"store {store}, {reached}"
     if json:
         print_json({"kill_switch": switch, "reached": where})
         return
+    say_mode(store)
     state = f"ON: {switch['reason']} (by {switch['by']})" if switch["on"] else "off, trading is enabled"
     say(cleaned(f"kill switch {state} [{where}]"))

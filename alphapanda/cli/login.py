@@ -102,7 +102,8 @@ class _Desk:
         from alphapanda.venues.zerodha.tokens import Tokens
 
         logger.disable("alphapanda.venues")  # what it would say to the daemon's log, the command says itself
-        self.loaded = context_of(ctx).load(overrides(checked(rehearsal_url)) if rehearsal_url else None)
+        there = None if rehearsal_url is None else overrides(checked(rehearsal_url))
+        self.loaded = context_of(ctx).load(there)
         self.rehearsal_url = rehearsal_url
         zerodha = self.loaded.settings.zerodha
         self.configured = zerodha.access_token
@@ -207,7 +208,7 @@ async def _log_in(desk: _Desk, secret: str, request_token: str, port: int, timeo
 
     from alphapanda.venues.zerodha.landing import HOST, caught, followed, login_url
 
-    if not request_token and desk.rehearsal_url:
+    if not request_token and desk.rehearsal_url is not None:
         request_token = await anyio.to_thread.run_sync(followed, desk.roots, desk.api_key)
     if not request_token:
         state = secrets.token_urlsafe(16)

@@ -73,7 +73,7 @@ def clock(moment: str | None) -> str:
 
 
 def say(sentence: str) -> None:
-    sys.stdout.write(fitted(sentence, sys.stdout) + "\n")
+    sys.stdout.write(fitted(_headed(sentence), sys.stdout) + "\n")
 
 
 def warn(sentence: str) -> None:
@@ -121,7 +121,11 @@ def _has_colours() -> bool:
 
 
 MODE: list[str] = []
-"""Stands before every title: whose money it is, where it is not paper's."""
+"""Stands at the head of what is printed: whose money it is, where it is not paper's."""
+
+
+def _headed(text: str) -> str:
+    return f"{MODE.pop()} · {text}" if MODE and text else text
 
 
 def print_table(
@@ -143,7 +147,7 @@ def print_table(
     `numbers` and `profits` (coloured by their sign) are set right; they and `whole` columns are never folded:
     a terminal too narrow even for them gets lines longer than it is.
     """
-    title = " · ".join([*MODE, title])
+    title = _headed(title)
     blanks = ["" if name == below else "-" for name in columns]
     cells = [
         [blank if value is None else cleaned(str(value)) for value, blank in zip(row, blanks, strict=True)]

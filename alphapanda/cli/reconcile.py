@@ -100,7 +100,8 @@ def _show_charges(charges: Row | None) -> None:
     if charges is None:
         return
     orders = counted(charges["orders"], "order")
-    say(f"charges of {orders} on {charges['date']}: ours less the broker's is ₹{charges['difference']:.4f}")
+    sign, size = "-" if charges["difference"] < 0 else "", abs(charges["difference"])
+    say(f"charges of {orders} on {charges['date']}: ours less the broker's is {sign}₹{size:.4f}")
     if charges["notable"]:
         print_table(
             "More than a rupee apart",

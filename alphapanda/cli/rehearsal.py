@@ -29,7 +29,8 @@ RehearsalUrl = Annotated[
 
 END_S = 5.0
 QUIET_S = 0.5
-"""In the place of zerodha.quiet_period_s: an exchange on this machine shows an order at once or never."""
+"""In the place of zerodha.quiet_period_s: an exchange on this machine shows an order at once or never, but
+where a fault script has it show one late."""
 PAPER, ZERODHA = "paper", "zerodha"
 
 
@@ -57,7 +58,6 @@ def overrides(url: str, access_token: str = "") -> dict[str, Any]:
         "zerodha.api_key": REHEARSAL_KEY,
         "zerodha.api_secret": REHEARSAL_SECRET,
         "zerodha.access_token": access_token,
-        "zerodha.quiet_period_s": QUIET_S,
     }
 
 
@@ -75,6 +75,18 @@ def _swapped(brokers: Any) -> Any:
     if not isinstance(brokers, list | tuple):
         return brokers  # a mistake that the loader names
     return [ZERODHA if name == PAPER else name for name in brokers]
+
+
+def quick(loaded: "Loaded") -> dict[str, Any]:
+    """The quiet period of a rehearsal, unless somebody has said another than the usual one, or said it for
+    this run: orders that a fault script shows late need it.
+    """
+    from alphapanda.config.settings import Zerodha
+
+    key = "zerodha.quiet_period_s"
+    said = loaded.origins[key].startswith(("environment", "credential"))
+    usual = loaded.settings.zerodha.quiet_period_s == Zerodha().quiet_period_s
+    return {key: QUIET_S} if usual and not said else {}
 
 
 @contextmanager

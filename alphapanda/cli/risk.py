@@ -9,7 +9,7 @@ import typer
 
 from alphapanda.cli.asking import ask
 from alphapanda.cli.completion import brokers, limit_names, limits, strategies
-from alphapanda.cli.context import context_of, store_of
+from alphapanda.cli.context import context_of, say_mode, store_of
 from alphapanda.cli.daemon import ask_daemon, who
 from alphapanda.cli.options import Json
 from alphapanda.cli.output import clock, counted, print_json, print_table, rupees, say, warn
@@ -87,6 +87,7 @@ def show(ctx: typer.Context, broker: Broker = None, strategy: Strategy = None, j
     if json:
         print_json([_numbers(row) for row in rows])
     else:
+        say_mode(Path(loaded.settings.storage.path))
         _print(rows)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from alphapanda.cli import unit
-from alphapanda.cli.context import Context, context_of
+from alphapanda.cli.context import Context, context_of, say_mode
 from alphapanda.cli.daemon import missed
 from alphapanda.cli.output import say, warn
 from alphapanda.cli.processes import daemon_line, env_of, words_of
@@ -132,6 +132,7 @@ def _in_background(loaded: "Loaded", words: list[str], folder: Path, deadline: f
         who = f"the daemon (pid {child.pid})" if child else "the daemon, if it was begun,"
         raise Fatal(f"interrupted; {who} goes on starting, `alphapanda stop` ends it; log: {log}") from None
     if ready:
+        say_mode(store)
         say(f"{ready} in the background (pid {child.pid}), log: {log}")
     elif child.returncode == 0:
         say(f"the daemon (pid {child.pid}) has done its work and left; log: {log}")

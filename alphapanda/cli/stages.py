@@ -1,10 +1,11 @@
 """stages: the daemon's supervised tasks, and starting one of them anew."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from alphapanda.cli.context import context_of
+from alphapanda.cli.context import context_of, say_mode
 from alphapanda.cli.daemon import ask_daemon
 from alphapanda.cli.options import Json
 from alphapanda.cli.output import print_json, print_table, say
@@ -26,10 +27,12 @@ def list_(
 
     Example: alphapanda stages list
     """
-    stages = ask_daemon(context_of(ctx).load(), "status")["stages"]
+    loaded = context_of(ctx).load()
+    stages = ask_daemon(loaded, "status")["stages"]
     if json:
         print_json(stages)
         return
+    say_mode(Path(loaded.settings.storage.path))
     print_table(
         "Stages",
         ["stage", "state", "restarts", "processed", "last progress s", "queue", "folded"],

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from alphapanda.cli.context import context_of
+from alphapanda.cli.context import context_of, store_mode
 from alphapanda.cli.daemon import missed, reach
 from alphapanda.cli.options import Json
 from alphapanda.cli.output import (
@@ -65,7 +65,7 @@ def status(
 def stopped(store: Path, settings: "Settings") -> dict[str, Any]:
     """What the store says while nobody runs; an unresponsive daemon is named."""
     import alphapanda
-    from alphapanda.config import mode_of
+    from alphapanda.config import Mode, mode_of
     from alphapanda.store import lock, offline
     from alphapanda.times import to_ist
 
@@ -73,8 +73,10 @@ def stopped(store: Path, settings: "Settings") -> dict[str, Any]:
     if pid is not None:
         raise Fatal(f"the daemon with pid {pid} holds {store} but does not answer; see its log")
     switch = offline.kill_switch(store)
+    # What was rehearsed goes on as a rehearsal or not at all, whatever the configuration says.
+    mode = Mode.REHEARSAL if store_mode(store) is Mode.REHEARSAL else mode_of(settings)
     return {
-        "mode": mode_of(settings).value,
+        "mode": mode.value,
         "state": "stopped",
         "trading_enabled": not switch["is_on"],
         "kill_switch": {

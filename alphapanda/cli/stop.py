@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from alphapanda.cli import unit
-from alphapanda.cli.context import context_of
+from alphapanda.cli.context import context_of, say_mode
 from alphapanda.cli.daemon import missed
 from alphapanda.cli.output import say
 from alphapanda.errors import Fatal, NotRunning
@@ -32,6 +32,7 @@ def stop(
     Example: alphapanda stop
     """
     loaded = context_of(ctx).load()
+    say_mode(Path(loaded.settings.storage.path))
     if unit.runs(loaded) and unit.is_working():
         unit.tell("stop")
         say(f"stopped by systemd ({unit.UNIT})")

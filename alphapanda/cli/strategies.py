@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from alphapanda.cli.completion import strategies
-from alphapanda.cli.context import Context, context_of
+from alphapanda.cli.context import Context, context_of, say_mode
 from alphapanda.cli.daemon import ask_daemon, who
 from alphapanda.cli.options import Json
 from alphapanda.cli.output import print_json, print_table, put, say
@@ -44,10 +44,12 @@ def list_(ctx: typer.Context, json: Json = False) -> None:
 
     Example: alphapanda strategies list
     """
-    found = _found(context_of(ctx).load())
+    loaded = context_of(ctx).load()
+    found = _found(loaded)
     if json:
         print_json(found)
         return
+    say_mode(Path(loaded.settings.storage.path))
     print_table(
         f"{len(found)} {'strategy' if len(found) == 1 else 'strategies'}",
         ["strategy", "class", "instruments", "brokers", "state", "signals", "errors", "why"],

@@ -33,6 +33,9 @@ from alphapanda.events import (
 
 S, K = OrderStatus, ReportKind
 
+NOT_THERE = (S.UNKNOWN, S.NOT_FOUND, S.REJECTED, S.WITHHELD)
+"""As far as is known."""
+
 LIFE: dict[tuple[OrderStatus, ReportKind], OrderStatus] = {
     (S.PREPARED, K.SENT): S.SENT,
     (S.PREPARED, K.WITHHELD): S.WITHHELD,
@@ -191,7 +194,7 @@ class TradingEngine:
             order,
             status=status,
             broker_order_id=report.broker_order_id or order.broker_order_id,
-            reason=report.reason or asked or order.reason,
+            reason=report.reason or asked or _still(order, status),
             updated_ns=report.time_ns,
             triggered=order.triggered or report.kind is K.TRIGGERED,
         )
@@ -210,6 +213,7 @@ class TradingEngine:
             order,
             status=OrderStatus.FILLED if filled == order.quantity else status,
             broker_order_id=report.broker_order_id or order.broker_order_id,
+            reason=_still(order, status),
             filled_quantity=filled,
             filled_value=order.filled_value + report.price * report.quantity,
             updated_ns=report.time_ns,
@@ -218,6 +222,11 @@ class TradingEngine:
         if moved.status.ended:
             self._cancelling.pop(order.order_id, None)
         return OrderFilled(moved, _fill_of(moved, report))
+
+
+def _still(order: Order, status: OrderStatus) -> str:
+    """The reason it had: why an order was in doubt, or was not there, is over once it is there."""
+    return "" if order.status in NOT_THERE and status not in NOT_THERE else order.reason
 
 
 def _fill_of(order: Order, report: Report) -> Fill:

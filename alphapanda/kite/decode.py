@@ -17,7 +17,7 @@ from typing import NamedTuple
 from msgspec import Struct
 
 from alphapanda.kite.layout import FULL, INDEX_FULL, INDEX_QUOTE, LTP, QUOTE
-from alphapanda.kite.ticks import FullTick, IndexFullTick, IndexQuoteTick, LtpTick, QuoteTick, Tick
+from alphapanda.kite.ticks import BriefTick, FullTick, IndexFullTick, IndexQuoteTick, LtpTick, QuoteTick, Tick
 
 _MOST = 0xFFFF
 """Packets that a frame's count can name."""
@@ -70,13 +70,15 @@ _FORMS = {
     QUOTE: _form(QUOTE, QuoteTick, "11I"),
     FULL: _form(FULL, FullTick, "16I120s"),
 }
+_BRIEF = _FORMS | {FULL: _form(FULL, BriefTick, "2I8xI8x4I16xI120s")}
 
 
 class Decoder:
-    """One connection's frames. It keeps nothing of them but `counts`."""
+    """One connection's frames. It keeps nothing of them but `counts`. `brief`: BriefTick for FullTick."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, brief: bool = False) -> None:
         self.counts = Counts()
+        self._forms = _BRIEF if brief else _FORMS
 
     def decode(self, data: bytes | bytearray | memoryview) -> list[Tick]:
         """The ticks of one binary message in its order; none of a heartbeat or of a frame that is broken.
@@ -112,7 +114,7 @@ class Decoder:
         if not packets:
             return None
         stride = (length - 2) // packets
-        form = _FORMS.get(stride - 2)
+        form = self._forms.get(stride - 2)
         if (
             form is None
             or length != 2 + packets * stride
@@ -138,7 +140,7 @@ class Decoder:
             if at > end:
                 self.counts.truncated += 1
                 return []
-            if (form := _FORMS.get(size)) is None:
+            if (form := self._forms.get(size)) is None:
                 unknown += 1
             else:
                 ticks.append(form.tick(*form.unpack(data, start)))

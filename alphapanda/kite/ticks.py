@@ -126,15 +126,21 @@ class FullTick(QuoteTick, frozen=True, gc=False):
 
     @property
     def depth(self) -> Depth:
-        """Five levels a side as the wire has them; one where nobody waits is all zeros."""
-        divisor = DIVISORS[self.instrument_token & 0xFF]
-        levels = tuple(
-            [
-                DepthLevel(price / divisor, quantity, orders)
-                for quantity, price, orders in _LEVEL.iter_unpack(self.levels)
-            ]
-        )
-        return Depth(levels[:LEVELS], levels[LEVELS:])
+        return depth_of(self.instrument_token, self.levels)
+
+
+class BriefTick(Tick, frozen=True, gc=False):
+    """What the line takes of a full packet; the rest of its 184 bytes is not read."""
+
+    mode: ClassVar[Mode] = "full"
+
+    volume_traded: int
+    open_units: int
+    high_units: int
+    low_units: int
+    close_units: int
+    time_s: int
+    levels: bytes
 
 
 class IndexQuoteTick(_Day, Tick, frozen=True, gc=False):
@@ -164,6 +170,18 @@ class IndexFullTick(IndexQuoteTick, frozen=True, gc=False):
     @property
     def exchange_timestamp(self) -> datetime:
         return _moment(self.time_s)
+
+
+def depth_of(token: int, levels: bytes) -> Depth:
+    """Five levels a side as the wire has them in 120 bytes; one where nobody waits is all zeros."""
+    divisor = DIVISORS[token & 0xFF]
+    read = tuple(
+        [
+            DepthLevel(price / divisor, quantity, orders)
+            for quantity, price, orders in _LEVEL.iter_unpack(levels)
+        ]
+    )
+    return Depth(read[:LEVELS], read[LEVELS:])
 
 
 def _change(last: float, close: float) -> float:

@@ -5,14 +5,12 @@ on other prices. What they share is here.
 """
 
 import time
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
-from datetime import date
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import anyio
-from anyio import to_thread
 from loguru import logger
 
 from alphapanda.config import Mode, Settings, mode_of
@@ -22,13 +20,13 @@ from alphapanda.core.charges import ZerodhaCharges
 from alphapanda.core.comparison import Reconciled, held_by
 from alphapanda.core.strategy import Strategy
 from alphapanda.errors import Transient
-from alphapanda.events import Fill, Instrument, Money, Order, TickBatch
+from alphapanda.events import Fill, Money, Order, TickBatch
 from alphapanda.live.gate import Gate
 from alphapanda.live.identity import REHEARSAL, asked, session_of
-from alphapanda.live.instruments import sync
+from alphapanda.live.listing import Listing
 from alphapanda.pipeline import Cores, Saved
 from alphapanda.plan import zerodha_charges
-from alphapanda.store import Store, instruments
+from alphapanda.store import Store
 from alphapanda.times import SECOND_NS, day_of, to_ist, to_ns
 from alphapanda.venues.contract import Broker, LiveFeed, Reporter
 from alphapanda.venues.zerodha.books import Books
@@ -37,9 +35,8 @@ from alphapanda.venues.zerodha.calls import Calls
 from alphapanda.venues.zerodha.charging import Charging, beside_of
 from alphapanda.venues.zerodha.clock import MarketClock
 from alphapanda.venues.zerodha.comparing import Comparer, open_hours
-from alphapanda.venues.zerodha.dump import circuits, relisted
 from alphapanda.venues.zerodha.external import Foreign
-from alphapanda.venues.zerodha.governor import Governor, placements_today
+from alphapanda.venues.zerodha.governor import Governor, placed_lately, placements_today
 from alphapanda.venues.zerodha.official import Official
 from alphapanda.venues.zerodha.roots import Roots, roots_of
 from alphapanda.venues.zerodha.session import Session
@@ -53,6 +50,9 @@ NAME = ZerodhaBroker.name
 COMPARISON = "comparison"
 """Who holds a symbol that differs."""
 LOOK_S = 1.0
+LISTED_S = 300.0
+"""So often it is looked whether the day's list has come out since the last one was read."""
+LAST_LOOK_S = 2.0
 CANCELLED_WITHIN_S = 60.0
 """After the close; what still rests then is told by the comparison."""
 
@@ -96,7 +96,7 @@ class Account:
         self._comparer: Comparer | None = None
         self._calendar: Calendar | None = None
         self._feed: KiteFeed | None = None
-        self._listed: Sequence[Instrument] = ()
+        self.listing = Listing(self._books, store, self._clock, rehearsal=roots.rehearsal)
         self._publish: Callable[[TickBatch], None] = lambda _batch: None
         self._ready, self._differs, self._renewed = anyio.Event(), anyio.Event(), anyio.Event()
         self._why = ""
@@ -122,65 +122,6 @@ class Account:
         self._clock.saw(int(found.now.timestamp()))
         return f"{REHEARSAL} {found.exchange}"
 
-    @property
-    def day(self) -> date:
-        return to_ist(self._clock.now_ns()).date()
-
-    async def listed(self, keys: Collection[str]) -> Sequence[Instrument]:
-        """`keys` as the day's list has them, with their circuit limits. Where no list of the day can be had
-        the newest stands, and risk refuses entries by it.
-        """
-        path, rehearsal = self._store.path, self._roots.rehearsal
-        last = await to_thread.run_sync(lambda: instruments.last(path, rehearsal=rehearsal))
-        if last is None or last.day != self.day:
-            try:
-                await sync(self._books, self._store, self.day, rehearsal=rehearsal)
-            except Transient as error:
-                prices.error("{}", error)
-        self._listed = await self._of_the_list(keys)
-        for missing in sorted(set(keys) - {each.key for each in self._listed}):
-            prices.warning(
-                "{} is not on the instrument list of {}: it is not traded;"
-                " see `alphapanda instruments search`",
-                *(missing, self.day),
-            )
-        return self._listed
-
-    async def sync_now(self) -> tuple[dict[str, Any], Sequence[Instrument]]:
-        """The list once more, for somebody who asks: what to answer, and what the line has to hear.
-
-        Raises ValueError where it is not to be had.
-        """
-        rehearsal = self._roots.rehearsal
-        try:
-            synced = await sync(self._books, self._store, self.day, rehearsal=rehearsal)
-        except Transient as error:
-            raise ValueError(str(error)) from error
-        return synced.told(), await self._relisted()
-
-    async def _relisted(self) -> Sequence[Instrument]:
-        """What the line trades, as the list has it now."""
-        now = await self._of_the_list([each.key for each in self._listed])
-        self._listed = await self._limited(relisted(self._listed, now))
-        return self._listed
-
-    async def _of_the_list(self, keys: Collection[str]) -> Sequence[Instrument]:
-        path, day, rehearsal = self._store.path, self.day, self._roots.rehearsal
-        found = await to_thread.run_sync(
-            lambda: instruments.listed_instruments(path, day, keys, rehearsal=rehearsal)
-        )
-        return await self._limited(found)
-
-    async def _limited(self, found: Sequence[Instrument]) -> Sequence[Instrument]:
-        """With the day's circuit limits, which only quotes have."""
-        try:
-            quotes = await self._books.quote([each.key for each in found])
-        except Transient as error:
-            prices.warning("the circuit limits are not known: {}", error)
-            return found
-        changed = {each.key: each for each in circuits(found, quotes)}
-        return [changed.get(each.key, each) for each in found]
-
     async def cash(self, known: Mapping[str, Money]) -> dict[str, Money]:
         """What the book of a new account begins with: what Kite says new trades may use."""
         if NAME not in self._settings.active_brokers or NAME in known:
@@ -198,7 +139,9 @@ class Account:
         orders = [order for order in saved.orders if order.broker == NAME]
         fills = [fill for fill in saved.fills if fill.broker == NAME]
         day = day_of(self._clock.now_ns())
-        self._governor.restore(placements_today(orders, day), day_of(time.time_ns()))
+        wall_ns, now_ns = time.time_ns(), self._clock.now_ns()
+        lately = [wall_ns - (now_ns - at_ns) for at_ns in placed_lately(orders, now_ns)]
+        self._governor.restore(placements_today(orders, day), day_of(wall_ns), lately)
         charges = zerodha_charges(fills)
         broker = self._broker = ZerodhaBroker(
             roots=self._roots,
@@ -239,7 +182,7 @@ class Account:
         )
         comparer = self._comparer = Comparer(
             self._books,
-            Foreign(NAME, charges, orders, fills, known),
+            Foreign(NAME, charges, orders, fills, known, broker.labels),
             broker=NAME,
             refresh=broker.refresh,
             now_ns=now_ns,
@@ -268,7 +211,7 @@ class Account:
         self._feed = KiteFeed(
             self._roots,
             self._session,
-            [each for each in self._listed if each.instrument_token in traded],
+            [each for each in self.listing.listed if each.instrument_token in traded],
             self._clock,
             quotes=self._books.quote,
             on_order_update=self._wake,
@@ -281,9 +224,18 @@ class Account:
 
     # its tasks
 
-    def join(self, report: Reporter, publish: Callable[[TickBatch], None]) -> None:
-        """Where adopted orders and their fills go, and instruments that are listed anew."""
+    def join(
+        self,
+        report: Reporter,
+        publish: Callable[[TickBatch], None],
+        settled: Callable[[], Awaitable[None]],
+    ) -> None:
+        """Where adopted orders and their fills go, and instruments that are listed anew; `settled` returns
+        when the line has dealt with what is on it.
+        """
         self._publish = publish
+        if self._feed is not None:
+            self._feed.settled = settled
         if self._comparer is not None:
             self._comparer.report = report
 
@@ -319,22 +271,30 @@ class Account:
         self._differs.set()
 
     async def _watch(self) -> None:
-        """A login while we run, and the list of the new day after it."""
+        """A login while we run, and the list of the new day: after it, and once Kite has made it."""
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(partial(watch, self._session, self._tokens, learn=REDACTOR.learn))
             while True:
-                await self._renewed.wait()
-                self._renewed = anyio.Event()
-                await self._list_again()
+                with anyio.move_on_after(LISTED_S):
+                    await self._renewed.wait()
+                out = self._session.alive and self.listing.is_old
+                if self._renewed.is_set() or out:
+                    self._renewed = anyio.Event()
+                    await self._list_again()
 
     def _on_renewal(self) -> None:
+        """At night nothing ticks; so a rehearsal hears from the login that it is another day."""
+        login_time = self._session.login_time
+        if self._roots.rehearsal and login_time is not None:
+            self._clock.saw(int(login_time.timestamp()), sure=True)
         self._renewed.set()
 
     async def _list_again(self) -> None:
         try:
-            _, listed = await self.sync_now()
+            _, listed = await self.listing.sync_now()
         except ValueError as error:
-            prices.error("{}", error)
+            if self._session.alive:  # else it is said already
+                prices.error("{}", error)
         else:
             self._publish(TickBatch(time_ns=self._clock.now_ns(), ticks=(), listed=tuple(listed)))
 
@@ -348,8 +308,19 @@ class Account:
                 await anyio.sleep(LOOK_S)
         await self._comparer.at_end_of_day()
 
+    async def last_look(self) -> None:
+        """What became of our orders in the last moment."""
+        if self._broker is None or not self._session.alive:
+            return
+        with anyio.move_on_after(LAST_LOOK_S):
+            try:
+                await self._broker.refresh()
+            except Transient as error:
+                prices.warning("the order book could not be read once more: {}", error)
+
     async def close(self) -> None:
-        await self._books.close()
+        with anyio.CancelScope(shield=True):  # also where a start was stopped
+            await self._books.close()
         self._official.close()
 
     # what `status` says
@@ -364,5 +335,5 @@ class Account:
         """`age_s` is None where the configuration has given the token."""
         session, age_s = self._session, None
         if session.login_time is not None:
-            age_s = round((self._clock.now_ns() - to_ns(session.login_time)) / SECOND_NS, 1)
+            age_s = max(0.0, round((self._clock.now_ns() - to_ns(session.login_time)) / SECOND_NS, 1))
         return {"alive": session.alive, "why": session.why, "user_id": session.user_id, "age_s": age_s}

@@ -95,8 +95,7 @@ class Counters:
     def tick(self, batch: TickBatch) -> None:
         self.ticks += len(batch.ticks)
         self.last_tick = monotonic()
-        for tick in batch.ticks:
-            self.instruments.add(tick.instrument_token)
+        self.instruments.update([tick.instrument_token for tick in batch.ticks])
 
     def tap(self, event: object) -> None:
         match event:

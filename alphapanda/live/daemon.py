@@ -4,8 +4,6 @@ Order of start: control socket, store, recovery, brokers, feed, strategies, trad
 then what is on the line, then the store, then the socket; each step has its deadline below.
 """
 
-import os
-import signal
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, closing
@@ -21,10 +19,9 @@ from alphapanda.events import Approved, Order, Refused, StrategyFailed, Strategy
 from alphapanda.live import control
 from alphapanda.live.account import Account
 from alphapanda.live.counters import Counters
-from alphapanda.live.endings import first, last_words
+from alphapanda.live.endings import first, last_words, on_signals, staying
 from alphapanda.live.gate import Gate
 from alphapanda.live.line import Gauge, Line
-from alphapanda.live.logs import flush
 from alphapanda.live.metrics import Metrics
 from alphapanda.live.notify import EXTEND_EVERY_S, Notifier
 from alphapanda.live.opening import Opened, open_line
@@ -101,7 +98,7 @@ class Daemon:
                 flushed=gauge.note,
             )
         async with anyio.create_task_group() as doors:
-            await doors.start(self._on_signals)
+            await doors.start(on_signals, self.switch.on_signal, self.stop)
             await doors.start(self._serve)
             async with Store(path, self.notifier.extend) as store:
                 self.store = store
@@ -153,6 +150,7 @@ class Daemon:
                 self.gate.ready = True
                 for failure in opened.cores.strategy.start():
                     self.line.route(failure)
+                self.options.ready()
                 walk = self.walk = self._walk(opened, store)
                 self._supervise(stages, Stage.FEED, walk.run)
                 self._supervise(stages, "pulse", self._pulse)
@@ -166,7 +164,7 @@ class Daemon:
 
     async def _join(self, stages: TaskGroup, account: Account) -> bool:
         """Its tasks run, its book is read, and what it says has been booked. False: stopped meanwhile."""
-        account.join(self.line.route, self.line.publish)
+        account.join(self.line.route, self.line.publish, self.line.settled)
         stages.start_soon(self._halt_where_it_differs, account)
         for name, task in account.tasks().items():
             self.helpers[name] = Gauge()
@@ -277,6 +275,8 @@ class Daemon:
             await self.line.quiet.wait()
             for broker in opened.brokers.values():
                 await broker.answered()
+            if opened.account is not None:
+                await opened.account.last_look()
             await self.line.quiet.wait()
         if late.cancelled_caught:
             trading.warning(
@@ -284,6 +284,8 @@ class Daemon:
             )
         for failure in opened.cores.strategy.stop():
             self.line.route(failure)
+        if stays := staying(opened.cores.execution.open_orders(), opened.brokers):
+            trading.warning("{}", stays)
         store.tap(opened.cores.portfolio.marks(flat=True))
         with anyio.fail_after(STORE_DEADLINE_S):
             await store.commit()
@@ -339,22 +341,6 @@ class Daemon:
         self._stop.set()
         if self._opening is not None:
             self._opening.cancel()
-
-    async def _on_signals(self, *, task_status: anyio.abc.TaskStatus[None]) -> None:
-        asked = 0
-        with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGUSR1) as received:
-            task_status.started()
-            async for number in received:
-                if number == signal.SIGUSR1:
-                    await self.switch.on_signal()
-                    continue
-                asked += 1
-                if asked > 1:
-                    audit.warning("second signal: leaving at once, the journal decides at the next start")
-                    flush()
-                    os._exit(1)
-                audit.info("{}: stopping, a second signal leaves at once", signal.Signals(number).name)
-                self.stop()
 
     def status(self) -> dict[str, Any]:
         account = self.opened.account if self.opened is not None else None

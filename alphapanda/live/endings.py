@@ -1,14 +1,43 @@
 """How a run ends: what is still written down, and which of many errors is the one to tell."""
 
+import os
+import signal
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+
 import anyio
+from anyio.abc import TaskStatus
 from loguru import logger
 
 from alphapanda.errors import CannotStart, Fatal
+from alphapanda.events import Order
+from alphapanda.live.logs import flush
 from alphapanda.store import Store
+from alphapanda.venues.contract import Broker
 
+audit = logger.bind(channel="audit")
 database = logger.bind(channel="database")
 
 LAST_WORDS_S = 2.0
+
+
+async def on_signals(
+    kill: Callable[[], Awaitable[object]], stop: Callable[[], None], *, task_status: TaskStatus[None]
+) -> None:
+    """SIGUSR1 is the kill switch; the first of the others stops, the second leaves at once."""
+    asked = 0
+    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGUSR1) as received:
+        task_status.started()
+        async for number in received:
+            if number == signal.SIGUSR1:
+                await kill()
+                continue
+            asked += 1
+            if asked > 1:
+                audit.warning("second signal: leaving at once, the journal decides at the next start")
+                flush()
+                os._exit(1)
+            audit.info("{}: stopping, a second signal leaves at once", signal.Signals(number).name)
+            stop()
 
 
 async def last_words(store: Store) -> None:
@@ -18,6 +47,13 @@ async def last_words(store: Store) -> None:
             await store.commit()
         except Fatal as error:
             database.error("{}", error)
+
+
+def staying(orders: Iterable[Order], brokers: Mapping[str, Broker]) -> str:
+    """A stop leaves at a live broker what rests there; nothing where nothing does."""
+    left = [order for order in orders if not brokers[order.broker].matches]
+    named = ", ".join(f"{order.order_id} ({order.instrument.key}, {order.status})" for order in left)
+    return f"orders that stay at the broker, and may trade: {named}" if left else ""
 
 
 def first(group: BaseExceptionGroup[BaseException]) -> BaseException:

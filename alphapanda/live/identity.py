@@ -7,7 +7,7 @@ from typing import Any
 import anyio
 from loguru import logger
 
-from alphapanda.config import Settings
+from alphapanda.config import Mode, Settings, mode_of
 from alphapanda.config.redaction import REDACTOR
 from alphapanda.errors import CannotStart, Fatal, Transient
 from alphapanda.store import Store
@@ -52,7 +52,8 @@ def session_of(settings: Settings, tokens: Tokens) -> Session:
         return Session(zerodha.api_key, zerodha.access_token)
     token = tokens.read(zerodha.api_key)
     if token is None:
-        raise CannotStart("nobody has logged in to Zerodha; run `alphapanda login`")
+        there = f" --rehearsal-url {tokens.root}" if mode_of(settings) is Mode.REHEARSAL else ""
+        raise CannotStart(f"nobody has logged in at {tokens.root}; run `alphapanda login{there}`")
     if tokens.expired(token, time.time_ns()):
         expired = f"{token.expires:%H:%M on %d %B}"
         raise CannotStart(f"the Zerodha login expired at {expired}; run `alphapanda login`")

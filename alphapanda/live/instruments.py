@@ -21,7 +21,7 @@ from alphapanda.errors import CannotStart, Transient
 from alphapanda.events import Dump, Instrument, KnownDump
 from alphapanda.pipeline import Saved
 from alphapanda.store import Store, instruments, lock
-from alphapanda.times import to_ist
+from alphapanda.times import MINUTE_NS, day_of, start_of, to_ist
 from alphapanda.venues.instruments import free_token
 from alphapanda.venues.zerodha.books import Books
 from alphapanda.venues.zerodha.calls import Calls
@@ -33,6 +33,10 @@ from alphapanda.venues.zerodha.tokens import Tokens
 
 prices = logger.bind(channel="market_data")
 
+OUT_NS = (8 * 60 + 30) * MINUTE_NS
+"""Of the day, IST. Kite makes its list once a day, to be fetched at about 08:30 (documentation, market
+quotes): what is read before may be yesterday's.
+"""
 NAMED = 5
 """So many are named one by one."""
 
@@ -87,6 +91,11 @@ def _counted(what: str, sentences: Sequence[str]) -> str:
         return ""
     more = f"; and {len(sentences) - NAMED:,} more" if len(sentences) > NAMED else ""
     return f"{what}: {'; '.join(sentences[:NAMED])}{more}"
+
+
+def came_out(read_ns: int, now_ns: int) -> bool:
+    """Has the day's list come out since one was read?"""
+    return read_ns < start_of(day_of(now_ns)) + OUT_NS <= now_ns
 
 
 async def sync(books: Lists, store: Store, day: date, *, rehearsal: bool) -> Synced:

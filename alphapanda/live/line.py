@@ -3,6 +3,8 @@
 from collections.abc import Awaitable, Callable
 from time import monotonic
 
+import anyio
+
 from alphapanda.events import OrderClosed, OrderUpdated, TickBatch
 from alphapanda.live.edges import Inbox, Quiet
 from alphapanda.pipeline import FLOW, Keep, Stage
@@ -12,6 +14,8 @@ Tap = Callable[[object], None]
 AFTER_THE_BOOK = frozenset({OrderUpdated, OrderClosed})
 """Tapped once portfolio has taken them: the journal never says that an order ended before it has its fills,
 so a crash in between loses neither."""
+SETTLE_S = 0.005
+"""Prices wait no longer for what was there before them, were a disk to stall."""
 
 
 class Gauge:
@@ -68,6 +72,14 @@ class Line:
             self.tap(event)
         for put in self._now.get(type(event), ()):
             put(event)
+
+    async def settled(self) -> None:
+        """Until all that is on the line has been dealt with, for a feed that brings much at once: an order
+        leaves, its commit included, before more prices want the core. Not for long.
+        """
+        if self.quiet.busy:
+            with anyio.move_on_after(SETTLE_S):
+                await self.quiet.wait()
 
     def publish(self, batch: TickBatch, *, to_strategies: bool = True) -> None:
         """Ticks to every stage that wants them; strategies see none while the kill switch is on."""

@@ -60,9 +60,10 @@ def start_logging(settings: Logging, write: Callable[[str], None] | None = None,
     if settings.console_enabled:
         in_journal = stderr_is_journal(os.environ.get("JOURNAL_STREAM"))
         coloured = stderr_is_terminal() and not os.environ.get("NO_COLOR")
-        _add(_console(json, in_journal=in_journal, coloured=coloured), write or to_stderr, settings.level)
+        shape = _console(json, in_journal=in_journal, coloured=coloured)
+        _add(shape, write or to_stderr, settings.level, mode)
     if settings.file_enabled:
-        _add(_json if json else _plain, _file(settings).write, settings.level)
+        _add(_json if json else _plain, _file(settings).write, settings.level, mode)
     logging.root.addHandler(_FromOthers())
     logging.captureWarnings(True)
     atexit.register(stop_logging)
@@ -91,8 +92,8 @@ def lost() -> int:
     return sum(writer.lost for writer in _writers)
 
 
-def _add(shape: Shape, write: Callable[[str], None], level: str) -> None:
-    writer = LogWriter(write, lambda missing: shape(_about_missing(missing)))
+def _add(shape: Shape, write: Callable[[str], None], level: str, mode: str) -> None:
+    writer = LogWriter(write, lambda missing: shape(_about_missing(missing, mode)))
     _writers.append(writer)
     logger.add(
         lambda message: writer.put(shape(dict(message.record))),
@@ -190,12 +191,12 @@ def _exception(record: Record) -> str:
     return "".join(traceback.format_exception(kind, error, where)).rstrip("\n")
 
 
-def _about_missing(missing: int) -> Record:
+def _about_missing(missing: int, mode: str) -> Record:
     return {
         "time": datetime.now(IST),
         "level": logger.level("WARNING"),
         "message": f"{missing} lines of this log are missing here: nobody took them in time",
-        "extra": {},
+        "extra": {"mode": mode},
         "exception": None,
     }
 

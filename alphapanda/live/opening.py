@@ -114,17 +114,33 @@ async def open_line(
 
     `warming_up` is called now and then while rows of an earlier run are walked.
     """
-    recovered, settings = store.recovered, loaded.settings
     _look_at_settings(loaded)
-    if options.from_start and not recovered.empty:
+    if options.from_start and not store.recovered.empty:
         raise CannotStart(f"--from-start needs an empty store, {store.path} has a journal; move it away")
-    account = await open_account(settings, store) if wanted(settings) else None
+    account = await open_account(loaded.settings, store) if wanted(loaded.settings) else None
+    try:
+        return await _opened(loaded, options, store, gate, account, warming_up)
+    except BaseException:
+        if account is not None:
+            await account.close()
+        raise
+
+
+async def _opened(
+    loaded: Loaded,
+    options: Options,
+    store: Store,
+    gate: Gate,
+    account: Account | None,
+    warming_up: Callable[[], None],
+) -> Opened:
+    recovered, settings = store.recovered, loaded.settings
     owners = dict.fromkeys(settings.active_brokers, "") | (account.owners if account is not None else {})
     look_at_owner(store, owners)
     listed: Sequence[Instrument] = ()
     if account is not None:
         traded = {order.instrument.key for order in recovered.saved.orders}
-        listed = await account.listed(_waited_for(settings) | traded)
+        listed = await account.listing.of(_waited_for(settings) | traded)
     past = follow(recovered.saved, listed)
     book = InstrumentBook([*(order.instrument for order in past.orders), *_known(settings), *listed])
     for each in (order.instrument for order in past.orders):

@@ -211,7 +211,7 @@ class Operator:
         opened, walk = self._ready()
         if opened.account is None:
             raise ValueError("this daemon has no Zerodha feed or broker, and so no instrument list")
-        found, listed = await opened.account.sync_now()
+        found, listed = await opened.account.listing.sync_now()
         async with walk.lock:
             self._daemon.line.publish(TickBatch(time_ns=walk.time_ns, ticks=(), listed=tuple(listed)))
         return found

@@ -99,12 +99,20 @@ class Execution:
                     self._brokers[output.order.broker].cancel(output.order)
                 else:
                     self._line.route(output)
-            if isinstance(event, Report) and event.kind is ReportKind.WITHHELD:
-                self._line.route(Voided(self._core.order(event.order_id)))
+            if isinstance(event, Report):
+                self._after(event)
         if to_place:
             await self._commit()
             for order in to_place:
                 self._send(order)
+
+    def _after(self, report: Report) -> None:
+        """Throttles forget what never left. What is FOUND had ended when the kill switch swept."""
+        order = self._core.order(report.order_id)
+        if report.kind is ReportKind.WITHHELD:
+            self._line.route(Voided(order))
+        elif report.kind is ReportKind.FOUND and self._gate.killed and not order.closed_by_hand:
+            self._brokers[order.broker].cancel(order)
 
     def _send(self, order: Order) -> None:
         """SENT is said first, so that an answer that comes at once finds the order sent."""

@@ -300,6 +300,19 @@ def test_an_order_that_was_taken_back_says_why_unless_its_broker_does(said, told
     assert (closed.order.status, closed.order.reason) == (S.CANCELLED, told)
 
 
+@pytest.mark.parametrize("status", [S.UNKNOWN, S.NOT_FOUND, S.REJECTED, S.WITHHELD])
+def test_why_an_order_was_in_doubt_is_over_once_it_is_there(status):
+    """A reader of `orders` would take a time-out for the reason of an order that has filled."""
+    back = K.ACCEPTED if status is S.UNKNOWN else K.FOUND
+    engine = engine_with(status, reason="no answer came")
+    (moved,) = engine.on(report(back))
+    assert (moved.order.status, moved.order.reason) == (S.OPEN, "")
+    (filled,) = engine_with(S.UNKNOWN, reason="no answer came").on(report(K.FILL, quantity=10))
+    assert (filled.order.status, filled.order.reason) == (S.FILLED, "")
+    (absent,) = engine_with(S.UNKNOWN, reason="no answer came").on(report(K.ABSENT))
+    assert (absent.order.status, absent.order.reason) == (S.NOT_FOUND, "no answer came")
+
+
 def test_an_order_that_filled_while_it_was_taken_back_keeps_its_own_reason():
     engine = engine_with(S.OPEN, reason="its own")
     engine.on(CancelResting(order(), "square-off"))

@@ -145,6 +145,39 @@ def test_replayed_or_simulated_prices_never_reach_a_real_account(tmp_path):
         assert "command line" in done.line
 
 
+HERE = {"api_root": "http://127.0.0.1:8686", "ws_root": "ws://127.0.0.1:8686/ws"}
+KITES = {"api_root": "https://api.kite.trade", "ws_root": "wss://ws.kite.trade"}
+REFUSED = {
+    "stock": ("simulated", {}, "feed.source", "real orders"),
+    "replay": ("replay", {}, "feed.source", "real orders"),
+    "Kite by name": ("simulated", KITES, "feed.source", "real orders"),
+    "ticker here": ("replay", KITES | {"ws_root": HERE["ws_root"]}, "feed.source", "real orders"),
+    "orders here": ("simulated", KITES | {"api_root": HERE["api_root"]}, "feed.source", "real orders"),
+    "invented ticks": ("zerodha", KITES | {"ws_root": HERE["ws_root"]}, "zerodha.ws_root", "invented prices"),
+    "default root": ("zerodha", {"ws_root": HERE["ws_root"]}, "zerodha.ws_root", "invented prices"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_the_stock_configuration_with_real_orders_on_prices_that_are_not_does_not_start(tmp_path, case):
+    source, roots, *words = REFUSED[case]
+    assert run(tmp_path, "config", "init").code == 0
+    path = tmp_path / "config.toml"
+    text = path.read_text().replace('brokers = ["paper"]', 'brokers = ["zerodha"]')
+    text = text.replace("enabled = false\n# secret", "enabled = true\n# secret")
+    text = text.replace('source = "simulated"', f'source = "{source}"')
+    for name, root in roots.items():
+        text = text.replace(f'# {name} = ""', f'{name} = "{root}"')
+    path.write_text(text)
+    given = tomllib.loads(text)
+    assert (given["active_brokers"], given["zerodha"]["enabled"]) == (["zerodha"], True)
+    assert {name: given["zerodha"][name] for name in roots} == roots
+    done = run(tmp_path, "run", "--until-end", env={"ALPHAPANDA__ZERODHA__API_KEY": "k"})
+    assert (done.code, done.stdout) == (3, "")
+    assert all(word in done.line for word in words)
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_a_mistake_in_the_environment_names_the_variable(tmp_path):
     write_config(tmp_path)
     for name, value in {"ALPHAPANDA__RISK__MAX_ORDER_QUANTITY": "many", "ALPHAPANDA__RISK__MX": "1"}.items():

@@ -122,6 +122,20 @@ def test_M62_a_list_that_is_missing_of_yesterday_or_cut_off_leaves_the_old_one(f
     assert kept["total"] == before["instruments"] == 858
 
 
+def test_the_day_after_contracts_have_ended_there_is_a_list_without_them(tmp_path):
+    """A rehearsal of several days: what expired on 16 April is no longer listed on the 17th."""
+    write_config(tmp_path)
+    with exchange_server(tmp_path, "--paused") as server:
+        server.admin("clock", {"to": "2026-04-17 09:20:00"})
+        assert run(tmp_path, "login", "--rehearsal-url", server.url).code == 0
+        done = sync(tmp_path, server)
+        assert (done.code, done.stderr) == (0, "")
+        assert done.stdout.startswith("Instrument list of 2026-04-17 of the rehearsal: ")
+    found = answer(tmp_path, "instruments", "search", "sensex", "--exchange", "BFO", "--limit", "1000")
+    days = {row["expiry"] for row in found["instruments"]}
+    assert min(days) == "2026-04-23"
+
+
 def test_M62_on_a_list_of_yesterday_nothing_is_entered_until_there_is_one_of_today(  # noqa: N802
     tmp_path,
 ):

@@ -26,6 +26,7 @@ from running import (
 
 from alphapanda.live import control
 from alphapanda.live import daemon as promises
+from alphapanda.live.endings import LAST_WORDS_S
 from alphapanda.live.logs import LAST_LINES_S
 
 REPO = Path(__file__).resolve().parents[2]
@@ -66,7 +67,7 @@ def test_the_unit_leaves_an_intruder_little():
 def test_the_unit_waits_longer_than_the_daemon_takes():
     unit = settings()
     drain = promises.FEED_DEADLINE_S + promises.DRAIN_DEADLINE_S + promises.STORE_DEADLINE_S
-    assert float(unit["TimeoutStopSec"]) > drain + promises.LAST_WORDS_S + LAST_LINES_S
+    assert float(unit["TimeoutStopSec"]) > drain + LAST_WORDS_S + LAST_LINES_S
     assert float(unit["WatchdogSec"]) >= 4 * promises.PULSE_S
     assert (unit["Type"], unit["NotifyAccess"]) == ("notify", "main")
 

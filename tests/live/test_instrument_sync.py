@@ -1,6 +1,6 @@
 """What a start makes of a new instrument list: the past goes on under the tokens of today."""
 
-from datetime import date
+from datetime import date, datetime
 
 from builders import BUY, CLOSE, INFY, SELL, TCS, batch, fill, order, signal, tick
 from hypothesis import given
@@ -9,8 +9,9 @@ from msgspec.structs import replace
 from sessions import plan
 
 from alphapanda.events import Approved, Instrument, KnownDump, Money
-from alphapanda.live.instruments import Synced, follow
+from alphapanda.live.instruments import Synced, came_out, follow
 from alphapanda.pipeline import Saved, build_cores
+from alphapanda.times import IST, to_ns
 
 NEW = replace(INFY, instrument_token=7_000_001, tick_size=Money("0.1"))
 OLD = INFY.instrument_token
@@ -110,3 +111,14 @@ def test_what_somebody_should_know_of_a_list_is_a_sentence_each():
         "tokens that are another symbol's now: 3 was NSE:A, is NSE:B",
         "it is word for word that of 2026-04-14: today's may not be out yet",
     ]
+
+
+def test_a_list_that_was_read_before_half_past_eight_is_read_once_more():
+    def at(day, hour, minute):
+        return to_ns(datetime(2026, 4, day, hour, minute, tzinfo=IST))
+
+    early, out, noon = at(16, 7, 40), at(16, 8, 30), at(16, 12, 0)
+    assert [came_out(early, now) for now in (early, out - 1, out, noon)] == [False, False, True, True]
+    assert not came_out(out, noon)
+    assert not came_out(noon, at(17, 8, 29))
+    assert came_out(noon, at(17, 8, 30))

@@ -225,3 +225,38 @@ def test_a_gauge_tells_when_it_last_moved():
     gauge.note()
     assert gauge.processed == 1
     assert gauge.last_progress >= before
+
+
+def test_who_waits_for_the_line_to_settle_waits_for_all_that_is_on_it():
+    line = Line(lambda _: None)
+    log = []
+
+    async def settle():
+        await line.settled()
+        log.append("settled")
+
+    async def main():
+        await line.settled()  # nothing is on it
+        line.route(EXAMPLES[Report])
+        inbox = line.inboxes[Stage.EXECUTION]
+        async with asyncio.TaskGroup() as group:
+            group.create_task(settle())
+            await asyncio.sleep(0)
+            assert inbox.take() is not None
+            log.append("dealt with")
+            inbox.done()
+        assert log == ["dealt with", "settled"]
+
+    run(main)
+
+
+def test_a_line_that_does_not_settle_holds_prices_up_for_a_moment_only():
+    line = Line(lambda _: None)
+
+    async def main():
+        line.route(EXAMPLES[Report])
+        async with asyncio.timeout(60):
+            await line.settled()
+        assert line.quiet.busy == 1
+
+    run(main)

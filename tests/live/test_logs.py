@@ -58,6 +58,22 @@ def test_a_line_has_time_with_offset_level_channel_and_message(console):
     assert re.fullmatch(rf"{TIME} WARNING monitoring   unbound", second)
 
 
+def test_every_line_has_the_mode_whoever_says_it(console):
+    for settings in ({}, {"json_format": True}):
+        start_logging(Logging(**settings), console.written.append, "REHEARSAL")
+        logger.bind(channel="trading").info("ours")
+        logging.getLogger("asyncio").warning("another's")
+    *plain, ours, others = console.text().splitlines()
+    assert [" REHEARSAL " in line for line in plain] == [True, True]
+    assert [json.loads(line)["mode"] for line in (ours, others)] == ["REHEARSAL", "REHEARSAL"]
+
+
+def test_what_is_paper_is_not_said_in_every_line(console):
+    console.start(json_format=True)
+    logger.info("x")
+    assert "mode" not in json.loads(console.text())
+
+
 @pytest.mark.parametrize("level", ["INFO", "ERROR", "CRITICAL"])
 @pytest.mark.parametrize("channel", CHANNELS)
 def test_a_record_keeps_its_channel_whatever_its_level(console, channel, level):
@@ -248,7 +264,7 @@ import os, sys, time
 from loguru import logger
 from alphapanda.config import Logging
 from alphapanda.live.logs import start_logging
-start_logging(Logging())
+start_logging(Logging(), mode="REHEARSAL")
 for number in range(30_000):
     logger.info("a line that is long enough to fill any pipe {}", number)
 os.write(1, b"done\\n")
@@ -286,6 +302,7 @@ def test_a_reader_that_comes_back_is_told_how_many_lines_are_missing():
     assert text.count("a line that is long") + sum(missing) == 30_000
     assert missing
     assert text.endswith("the last words\n")
+    assert all(" REHEARSAL " in line for line in text.splitlines())
 
 
 def test_a_closed_stderr_and_a_full_disk_are_not_the_programs_business():

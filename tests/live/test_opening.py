@@ -223,7 +223,7 @@ def test_from_start_needs_an_empty_store(folder):
 @pytest.mark.parametrize(
     ("sections", "line"),
     [
-        ({"feed": {"source": "zerodha"}}, "nobody has logged in to Zerodha; run `alphapanda login`"),
+        ({"feed": {"source": "zerodha"}}, "logged in at https://api.kite.trade; run `alphapanda login`"),
         ({"feed": {"source": "replay"}}, "feed.replay.paths is empty"),
         ({"feed": {"source": "replay", "replay": {"paths": ["nowhere"]}}}, "nowhere"),
         (
@@ -235,7 +235,7 @@ def test_from_start_needs_an_empty_store(folder):
                 "active_brokers": ["paper", "zerodha"],
                 "zerodha": {"enabled": True, "api_root": "http://127.0.0.1:1", "ws_root": "ws://127.0.0.1:1"},
             },
-            "nobody has logged in to Zerodha; run `alphapanda login`",
+            "at http://127.0.0.1:1; run `alphapanda login --rehearsal-url http://127.0.0.1:1`",
         ),
     ],
     ids=["feed", "no data", "missing data", "strategy", "broker"],

@@ -257,6 +257,29 @@ def test_a_kill_between_decision_and_send_withholds_the_order():
     assert witness.placed == []
 
 
+@pytest.mark.parametrize("killed", [True, False])
+def test_an_order_that_comes_back_while_killed_is_taken_back(killed):
+    """The sweep of the kill switch did not see it: it had ended as NOT_FOUND."""
+    witness = Witness(None)
+    witness.place = witness.placed.append
+
+    async def main():
+        async with laid(unlimited(), broker=witness) as one:
+            inbox = one.line.inboxes[Stage.EXECUTION]
+            inbox.put_bounded(approved(quantity=4))
+            await one.line.quiet.wait()
+            inbox.put_bounded(report(ReportKind.ABSENT))
+            await one.line.quiet.wait()
+            if killed:
+                one.gate.kill("news", "uid 7", TEN_NS)
+                inbox.put_bounded(Halt("news", "uid 7", TEN_NS))
+            inbox.put_bounded(report(ReportKind.FOUND, broker_order_id="B1"))
+            await one.line.quiet.wait()
+
+    run(main)
+    assert [each.broker_order_id for each in witness.cancelled] == (["B1"] if killed else [])
+
+
 def test_an_order_that_was_withheld_leaves_the_throttles_as_it_does_after_a_restart():
     async def main():
         async def commit():

@@ -19,8 +19,9 @@ from msgspec import Meta, Struct
 from alphapanda.errors import Transient
 from alphapanda.events import Money
 from alphapanda.times import to_ns
+from alphapanda.venues.zerodha.pages import Page
 from alphapanda.venues.zerodha.roots import Roots, tls
-from alphapanda.venues.zerodha.session import Session
+from alphapanda.venues.zerodha.session import Session, SessionDead
 
 TIMEOUT_S = 7.0
 LIST_TIMEOUT_S = 60.0
@@ -233,6 +234,7 @@ class Books:
         self._session = session
         self._calls = calls
         self._client: aiohttp.ClientSession | None = None
+        self._orders, self._trades = Page(OrderRow, UNREADABLE), Page(TradeRow, UNREADABLE)
 
     async def close(self) -> None:
         if self._client is not None:
@@ -241,23 +243,23 @@ class Books:
 
     async def orders(self) -> BookRead[OrderRow]:
         """All orders of the day, whoever made them."""
-        return await self._book("/orders", OrderRow)
+        return await self._book("/orders", self._orders)
 
     async def trades(self) -> BookRead[TradeRow]:
-        return await self._book("/trades", TradeRow)
+        return await self._book("/trades", self._trades)
 
     async def order_history(self, order_id: str) -> BookRead[OrderRow]:
         """The states of one order, oldest first."""
-        return await self._book(f"/orders/{order_id}", OrderRow)
+        return await self._book(f"/orders/{order_id}", Page(OrderRow, UNREADABLE))
 
     async def positions(self) -> BookRead[PositionRow]:
         """The net positions, day and overnight together."""
         asked_s = time.monotonic()
         data = await self._data("/portfolio/positions", _Positions)
-        return _read(data.net, PositionRow, asked_s)
+        return await _read(data.net, Page(PositionRow, UNREADABLE), asked_s)
 
     async def holdings(self) -> BookRead[HoldingRow]:
-        return await self._book("/portfolio/holdings", HoldingRow)
+        return await self._book("/portfolio/holdings", Page(HoldingRow, UNREADABLE))
 
     async def margins(self) -> dict[str, Any]:
         """By segment, `equity` and `commodity`, as Kite has it."""
@@ -283,9 +285,9 @@ class Books:
         except UNREADABLE as error:
             raise Transient(f"the exchange's answer to /admin/clock makes no sense: {error}") from error
 
-    async def _book(self, path: str, row: type[Row]) -> BookRead[Row]:
+    async def _book(self, path: str, page: Page[Row]) -> BookRead[Row]:
         asked_s = time.monotonic()
-        return _read(await self._data(path, _Rows), row, asked_s)
+        return await _read(await self._data(path, _Rows), page, asked_s)
 
     async def _data(
         self, path: str, kind: type[Data], bucket: str = OTHER, query: list[tuple[str, str]] | None = None
@@ -312,7 +314,7 @@ class Books:
         await self._calls.turn(bucket)
         session = self._session
         if not session.alive:
-            raise Transient(f"{path} is not asked: the Zerodha session is dead: {session.why}")
+            raise SessionDead(f"{path} is not asked: the Zerodha session is dead: {session.why}")
         epoch = session.epoch
         headers = {"X-Kite-Version": "3", "Authorization": session.authorization}
         limit = aiohttp.ClientTimeout(total=timeout_s)
@@ -355,14 +357,6 @@ class Books:
         return self._client
 
 
-def _read(raws: list[msgspec.Raw], row: type[Row], asked_s: float) -> BookRead[Row]:
-    """One row that makes no sense does not hide the others."""
-    decoder = msgspec.json.Decoder(row)
-    rows: list[Row] = []
-    unreadable = 0
-    for raw in raws:
-        try:
-            rows.append(decoder.decode(raw))
-        except UNREADABLE:
-            unreadable += 1
-    return BookRead(rows=tuple(rows), asked_s=asked_s, answered_s=time.monotonic(), unreadable=unreadable)
+async def _read(raws: list[msgspec.Raw], page: Page[Row], asked_s: float) -> BookRead[Row]:
+    rows, unreadable = await page.read(raws)
+    return BookRead(rows=rows, asked_s=asked_s, answered_s=time.monotonic(), unreadable=unreadable)

@@ -13,7 +13,7 @@ from anyio.abc import TaskStatus
 from loguru import logger
 
 from alphapanda.core.charges import Charges
-from alphapanda.events import Fill, Money, Order, PositionEffect, Report, TickBatch
+from alphapanda.events import Fill, Money, Order, PositionEffect, Report, ReportKind, TickBatch
 from alphapanda.times import SECOND_NS
 from alphapanda.venues.contract import Lets, Reporter
 from alphapanda.venues.zerodha.answers import Lost, Outcome, Proof, Response, outcome_of
@@ -25,7 +25,7 @@ from alphapanda.venues.zerodha.followed import Followed
 from alphapanda.venues.zerodha.governor import Governor, Kind
 from alphapanda.venues.zerodha.holds import Holds
 from alphapanda.venues.zerodha.lane import Lane
-from alphapanda.venues.zerodha.lingering import Lingering
+from alphapanda.venues.zerodha.lingering import PATIENCE_S, Lingering
 from alphapanda.venues.zerodha.reading import START_S, Need, Reading
 from alphapanda.venues.zerodha.requests import Requests
 from alphapanda.venues.zerodha.roots import Roots
@@ -38,6 +38,7 @@ ANSWER_S = 3.0
 """What `answered` waits beyond the time-out of the wire."""
 DOUBT, FOUND = "doubt", "found"
 """Who holds a symbol."""
+UNTRADED = (ReportKind.REJECTED, ReportKind.ABSENT)
 AUTOMATIC = Money(-1)
 """Market protection by Zerodha's own table."""
 
@@ -100,8 +101,9 @@ class ZerodhaBroker:
         self._follower = Follower(
             self.name, charges, quiet_period_s=quiet_period_s, orders=orders, fills=fills
         )
+        self.labels = self._follower.labels
         self._cancels = Cancels()
-        self._lingering = Lingering()
+        self._lingering = Lingering(max(PATIENCE_S, 2 * quiet_period_s))
         self._heard = anyio.Event()
         session.on_death.append(self._on_death)
         self.reading = Reading(books, session, self.holds, self._read, self._need, start_s=start_s)
@@ -130,6 +132,8 @@ class ZerodhaBroker:
 
     def cancel(self, order: Order) -> None:
         """What waits is taken back; what is at Zerodha, or may be, is cancelled once its id is known."""
+        if order.order_id not in self._follower:
+            return  # not ours: adopted, and traded at the broker already
         known = self._follower.order(order.order_id)
         if known.status.ended or self._lane.drop(order.order_id):
             return
@@ -166,9 +170,9 @@ class ZerodhaBroker:
         self._lane.put(known, Kind.MODIFY, request, answered, withheld)
 
     async def answered(self) -> None:
-        """Bounded: a request is lost after its time-out."""
+        """Bounded: a request is lost after its time-out. What waits for the next login is not waited for."""
         with anyio.move_on_after(self._wire.timeout_s + ANSWER_S):
-            while self._lane.under_way or self._lane.waiting:
+            while self._lane.under_way or (self._lane.waiting and self._session.alive):
                 await self._heard.wait()
 
     def wake(self) -> None:
@@ -208,7 +212,11 @@ class ZerodhaBroker:
         order_id, now_ns, follower = order.order_id, self._clock.now_ns(), self._follower
         if outcome.ip_refused:
             trading.error("Zerodha refuses orders of this machine: {}", outcome.reason)
-        if outcome.proof is Proof.ACKED:
+        if outcome.proof is Proof.ACKED and follower.is_anothers(outcome.broker_order_id, order_id):
+            why = f"the answer names order {outcome.broker_order_id}, which is another of ours"
+            trading.error("order {} is in doubt: {}; the order book decides", order_id, why)
+            followed = follower.in_doubt(order_id, time.monotonic(), now_ns, why)
+        elif outcome.proof is Proof.ACKED:
             followed = follower.acked(order_id, outcome.broker_order_id, now_ns)
         elif outcome.proof is Proof.UNKNOWN:
             trading.warning("order {} is in doubt: {}; the order book decides", order_id, outcome.reason)
@@ -252,7 +260,8 @@ class ZerodhaBroker:
         again = outcome.limited or outcome.token_dead
         self._cancels.answered(order_id, time.monotonic(), again=again)
         if outcome.proof is not Proof.ACKED:
-            trading.warning("the cancel of order {} was not taken: {}", order_id, outcome.reason)
+            taken = "was not taken" if outcome.proof is Proof.REJECTED else "may not have been taken"
+            trading.warning("the cancel of order {} {}: {}", order_id, taken, outcome.reason)
         if order_id in self._cancels and self._cancels.given_up(order_id):
             trading.error("order {} cannot be cancelled: {}; cancel it in Kite", order_id, outcome.reason)
         elif again and order_id in self._cancels:
@@ -276,6 +285,9 @@ class ZerodhaBroker:
         for order, report in zip(followed.after, followed.reports, strict=True):
             self._report(report)
             self.on_report(order, report)
+            if report.kind in UNTRADED:
+                name = f"{order.order_id} ({order.transaction_type} {order.quantity} {order.instrument.key})"
+                trading.warning("order {} is {}: {}", name, order.status, report.reason or "no reason given")
         for alarm in followed.alarms:
             trading.error("{}", alarm)
         for order, was in followed.found:

@@ -142,6 +142,8 @@ class Charging:
 
     async def compare(self, *, end_of_day: bool = False) -> None:
         """Ask about what waits. What Kite cannot say now is asked again at the next call."""
+        today = day_of(self._now_ns())
+        self._bills = {id_: bill for id_, bill in self._bills.items() if day_of(bill.time_ns) >= today}
         bills = self.waiting(end_of_day=end_of_day)
         try:
             for start in range(0, len(bills), MOST_ROWS):

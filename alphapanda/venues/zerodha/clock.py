@@ -12,6 +12,10 @@ FAR_S = 60
 """A sighting that is further ahead is believed when the next one is as late: a speed, a pause or a suspended
 machine brings many such, a spoilt packet one.
 """
+BEYOND_S = 86_400
+"""What is further ahead of the machine's clock than this is never believed where that clock is known, however
+often it comes: one instrument or one row with a nonsensical time says it again and again.
+"""
 SKEW_WINDOW_NS = 60 * SECOND_NS
 
 
@@ -44,13 +48,18 @@ class MarketClock:
             self._newest_ns = max(self._newest_ns, self._base_ns + self._monotonic_ns())
         return self._newest_ns
 
-    def saw(self, exchange_s: int) -> None:
-        """A timestamp of the exchange, in seconds since 1970 (UTC); 0 is none. Old ones change nothing."""
+    def saw(self, exchange_s: int, *, sure: bool = False) -> None:
+        """A timestamp of the exchange, in seconds since 1970 (UTC); 0 is none. Old ones change nothing.
+
+        `sure`: it is believed however far ahead it is.
+        """
         if exchange_s <= 0:
             return
         seen_ns = exchange_s * SECOND_NS
-        if self._base_ns is not None and seen_ns > self.now_ns() + FAR_S * SECOND_NS:
+        if not sure and self._base_ns is not None and seen_ns > self.now_ns() + FAR_S * SECOND_NS:
             confirmed = self._far_s is not None and exchange_s >= self._far_s - FAR_S
+            if self._wall_ns is not None and seen_ns > self._wall_ns() + BEYOND_S * SECOND_NS:
+                return
             # Of two that are far ahead the lesser is the one that both have seen.
             lesser_s = exchange_s if self._far_s is None else min(exchange_s, self._far_s)
             self._far_s = exchange_s

@@ -28,7 +28,7 @@ from alphapanda.core.comparison import (
     key_of,
     unwatched,
 )
-from alphapanda.errors import Fatal, Transient
+from alphapanda.errors import CannotStart, Fatal, Transient
 from alphapanda.events import (
     CNC,
     Compared,
@@ -44,6 +44,7 @@ from alphapanda.venues.zerodha.books import Books, HoldingRow, OrderRow, Positio
 from alphapanda.venues.zerodha.charging import Charging
 from alphapanda.venues.zerodha.external import Foreign, ForeignTrade
 from alphapanda.venues.zerodha.holds import EVERYTHING
+from alphapanda.venues.zerodha.session import SessionDead
 
 INTERVAL_S = 30.0
 AGAIN_S = 2.0
@@ -134,11 +135,14 @@ class Comparer:
         self._interval_s = interval_s
         self._again_s = again_s
         self._start_s = start_s
-        self._begun = False
+        self._joined = False
+        self._morning = anyio.Event()
         self._drift = Drift()
         self._touched: set[Key] = set()
         self._last: tuple[Difference, ...] = ()
         self._unread = False
+        self._one = anyio.Lock()
+        """Of two at once, one would forget what has moved while the other waits for its answer."""
 
     # what the broker tells
 
@@ -156,7 +160,10 @@ class Comparer:
 
     def on_book(self, foreign: Sequence[OrderRow], trades: Sequence[TradeRow]) -> None:
         """After the reports of the same book: `foreign` are news of orders that are not ours."""
-        for trade, outputs in self._foreign.on_book(foreign, trades, self._now_ns()):
+        now_ns = self._now_ns()
+        for report in self._foreign.over(day_of(now_ns)):
+            self.report(report)
+        for trade, outputs in self._foreign.on_book(foreign, trades, now_ns):
             self._touched.add(trade.key)
             trading.warning("{}", _told(trade, outputs))
             for output in outputs:
@@ -176,26 +183,35 @@ class Comparer:
     async def at_start(self) -> None:
         """Before anything trades; and again once the session is renewed, where a difference only freezes.
 
-        At night there is nothing to compare: the morning begins with it. Raises Fatal where the books cannot
-        be read, and after a renewal Transient.
+        At night there is nothing to compare: the morning begins with it, and so does a morning on which the
+        login came late (`run`). Raises Fatal where the books cannot be read, CannotStart where the token is
+        dead, and after a renewal Transient.
         """
-        if not self._watching(self._now_ns()):
+        at_start, self._joined = not self._joined, True
+        now_ns = self._now_ns()
+        if not self._watching(now_ns):
             trading.info("{}: positions are compared when the market opens", self._broker)
             self._hold(EVERYTHING, NOT_YET)
-        elif self._begun:
+            self._morning.set()
+        elif at_start:
+            await self._begin()
+        elif self._day != day_of(now_ns):
+            self._hold(EVERYTHING, NOT_YET)
+            self._morning.set()
+        else:
             await self._round()
             for _ in range(IN_A_ROW):
                 if self._drift.unsettled:
                     await anyio.sleep(self._again_s)
                     await self._round()
-        else:
-            await self._begin()
 
     async def _begin(self) -> None:
         gives_up_s = time.monotonic() + self._start_s
         while True:
             try:
                 await self._first_of_day()
+            except SessionDead as error:
+                raise CannotStart(f"{self._broker}: {error}; run `alphapanda login`") from error
             except Transient as error:
                 if time.monotonic() > gives_up_s:
                     raise Fatal(f"{self._broker}: positions cannot be compared: {error}") from error
@@ -213,7 +229,10 @@ class Comparer:
                     await self._if_readable(self._first_of_day)
                 await anyio.sleep(WATCH_S)
                 continue
-            await anyio.sleep(self._again_s if self._drift.unsettled else self._interval_s)
+            self._morning = anyio.Event()
+            with anyio.move_on_after(self._again_s if self._drift.unsettled else self._interval_s):
+                await self._morning.wait()
+                continue
             if self._watching(self._now_ns()):
                 await self._if_readable(self._round)
             if self._charging is not None:
@@ -257,7 +276,7 @@ class Comparer:
         if differences:
             await anyio.sleep(self._again_s)
             differences, theirs, touched = await self._look()
-        self._day, self._begun = day_of(now_ns), True
+        self._day = day_of(now_ns)
         self._say(START, differences, theirs, touched)
         self._release(EVERYTHING)
         if differences:
@@ -298,16 +317,17 @@ class Comparer:
         The books are refreshed on both sides of the answer: a trade by hand that came between is not a
         difference, and is not in the baseline either.
         """
-        await self._refresh()
-        self._touched.clear()
-        positions, holdings = await self._books.positions(), await self._books.holdings()
-        if positions.unreadable or holdings.unreadable:
-            raise Transient("Kite's positions have rows that make no sense")
-        theirs = net_of(positions.rows, holdings.rows)
-        if compare(self.ours(), theirs, self._foreign.external, self._touched):
+        async with self._one:
             await self._refresh()
-        touched = set(self._touched)
-        return compare(self.ours(), theirs, self._foreign.external, touched), theirs, touched
+            self._touched.clear()
+            positions, holdings = await self._books.positions(), await self._books.holdings()
+            if positions.unreadable or holdings.unreadable:
+                raise Transient("Kite's positions have rows that make no sense")
+            theirs = net_of(positions.rows, holdings.rows)
+            if compare(self.ours(), theirs, self._foreign.external, self._touched):
+                await self._refresh()
+            touched = set(self._touched)
+            return compare(self.ours(), theirs, self._foreign.external, touched), theirs, touched
 
     def _say(
         self, occasion: str, differences: tuple[Difference, ...], theirs: Net, touched: set[Key]

@@ -194,10 +194,10 @@ class Connection:
             await anyio.sleep(silence_s / LOOKS)
             empty = 0 if self._frames != seen else empty + 1
             seen = self._frames
-            # Kite leaves the connections of a token that has died open, and silent.
+            # Kite leaves the connections of a token that has died open, and silent: a second shows it.
             if session.alive and session.epoch != self._epoch:
                 quiet_s = time.monotonic() - max(self.ticks_s, self._renewed_s)
-                if quiet_s > silence_s:
+                if quiet_s > silence_s / 5:
                     self.end("it has the token of an earlier login, and no ticks")
                     return
         self.end(f"nothing came for {silence_s:g} s")

@@ -35,7 +35,7 @@ from alphapanda.events import (
     ReportKind,
     TransactionType,
 )
-from alphapanda.times import to_ns
+from alphapanda.times import day_of, to_ns
 from alphapanda.venues.zerodha.books import OrderRow, TradeRow
 
 EXTERNAL = "external"
@@ -89,8 +89,9 @@ class Held(Struct):
 class Foreign:
     """`orders` and `fills` are all that were ever ours at this broker, `known` what the journal says beside.
 
-    `ours` has to be told of every fill of an order that we placed, in the order in which they are reported.
-    `charges` are the broker's own, the same object: some are due once a day. The square-off fee is added.
+    `labels` are the trade ids that the book has, shared with whoever else adds to it. `ours` has to be told
+    of every fill of an order that we placed, in the order in which they are reported. `charges` are the
+    broker's own, the same object: some are due once a day. The square-off fee is added.
     """
 
     def __init__(
@@ -98,16 +99,19 @@ class Foreign:
         broker: str,
         charges: Charges,
         orders: Iterable[Order] = (),
-        fills: Iterable[Fill] = (),
+        fills: Sequence[Fill] = (),
         known: Reconciled | None = None,
+        labels: set[str] | None = None,
     ) -> None:
         known = known or Reconciled()
+        self._labels = {fill.trade_id for fill in fills} if labels is None else labels
         self._broker = broker
         self._charges = with_fee(charges)
         self._held: dict[Key, dict[tuple[str, int], Held]] = {}
         self._external = dict(known.external)
         self._done = dict(known.taken)
         """(broker's order id, its trade id) -> units that are accounted for"""
+        self._day = 0
         self._orders: dict[str, OrderRow] = {}
         """Orders of the day that are not ours, by the broker's id."""
         self._adopted: dict[str, list[Order]] = {}
@@ -120,7 +124,7 @@ class Foreign:
             if fill.broker == broker:
                 self.ours(fill)
                 if fill.order_id in of:
-                    trade = of[fill.order_id], fill.trade_id.rpartition("/")[0]
+                    trade = of[fill.order_id], fill.trade_id.partition("/")[0]
                     self._done[trade] = self._done.get(trade, 0) + fill.quantity
 
     @property
@@ -169,6 +173,30 @@ class Foreign:
             if trade is not None and (outputs := self.theirs(trade)):
                 told.append((trade, outputs))
         return told
+
+    def over(self, today: int) -> list[Report]:
+        """A day begins: what a crash kept from its fill before is in no book any more. It has ended, and the
+        comparison of positions shows what that leaves open.
+        """
+        if today <= self._day:
+            return []
+        self._day = today
+        self._orders.clear()
+        reports = []
+        for adopted in self._adopted.values():
+            for number, order in enumerate(adopted):
+                if not order.status.ended and day_of(order.created_ns) < today:
+                    adopted[number] = replace(order, status=OrderStatus.CANCELLED)
+                    reports.append(
+                        Report(
+                            order_id=order.order_id,
+                            kind=ReportKind.CANCELLED,
+                            time_ns=order.updated_ns,
+                            broker_order_id=order.broker_order_id,
+                            reason="its day is over, and its trade was not booked",
+                        )
+                    )
+        return reports
 
     def theirs(self, trade: ForeignTrade) -> list[Output]:
         """What follows in our books from a trade that is not ours; nothing when it was told before."""
@@ -276,7 +304,7 @@ class Foreign:
             kind=ReportKind.FILL,
             time_ns=trade.time_ns,
             broker_order_id=trade.order_id,
-            trade_id=f"{trade.trade_id}/{order.order_id}",
+            trade_id=self._label(trade, order, units),
             quantity=units,
             price=trade.price,
             charges=charges,
@@ -292,6 +320,13 @@ class Foreign:
         self._count(trade, units)
         self.ours(fill_of(order, report))
         return report
+
+    def _label(self, trade: ForeignTrade, order: Order, units: int) -> str:
+        """The broker's trade id; with our order's where several share it, or another trade has had it."""
+        shared = units != trade.quantity or trade.trade_id in self._labels
+        label = f"{trade.trade_id}/{order.order_id}" if shared else trade.trade_id
+        self._labels.add(label)
+        return label
 
     def _so_far(self, order: Order) -> Order:
         """The broker's order as one, for charges that are capped, or asked, once an order."""

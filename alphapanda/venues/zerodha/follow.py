@@ -80,14 +80,15 @@ class Follower:
         """The broker's ids that a whole book of their day must have."""
         self._booked: set[tuple[str, str]] = set()
         """(our order id, Kite's trade id)"""
-        self._labels: set[str] = set()
+        self.labels: set[str] = set()
+        """Trade ids that are in our book, of whomever: there each is one trade."""
         self._asked_s = float("-inf")
         self._today = 0
         for order in orders:
             if order.broker == broker and order.sequence:
                 self._keep(order)
         for fill in fills:
-            self._labels.add(fill.trade_id)
+            self.labels.add(fill.trade_id)
             if (life := self._lives.get(fill.order_id)) is not None:
                 suffix = f"-{life.order.broker_order_id}"
                 self._booked.add((fill.order_id, fill.trade_id.removesuffix(suffix)))
@@ -98,8 +99,13 @@ class Follower:
         """As execution has it once it has taken all reports."""
         return self._lives[order_id].order
 
-    def knows(self, broker_order_id: str) -> bool:
-        return broker_order_id in self._by_id
+    def __contains__(self, order_id: str) -> bool:
+        return order_id in self._lives
+
+    def is_anothers(self, broker_order_id: str, order_id: str) -> bool:
+        """Kite gave this id to an order of ours that is not this one."""
+        life = self._by_id.get(broker_order_id)
+        return life is not None and life.order.order_id != order_id
 
     def living(self) -> list[Order]:
         """Orders that may still trade, those in doubt too."""
@@ -178,6 +184,8 @@ class Follower:
         whole = self._whole(orders, trades, present)
         for row in orders.rows:
             known = self._rows.get(row.order_id)
+            if known is row:
+                continue
             if known is not None and row.says_less_than(known):
                 whole = False
             elif row != known:
@@ -305,15 +313,15 @@ class Follower:
 
     def _label(self, trade: TradeRow) -> str:
         """Kite's trade id; with the order's where another trade has had it: ours are unique for ever."""
-        taken = trade.trade_id in self._labels
+        taken = trade.trade_id in self.labels
         label = f"{trade.trade_id}-{trade.order_id}" if taken else trade.trade_id
-        self._labels.add(label)
+        self.labels.add(label)
         return label
 
     def _end(self, out: Followed, life: _Life, now_ns: int) -> None:
         """Tell how it ended, once all its trades are known."""
         row, order = life.ended, life.order
-        if row is None or order.filled_quantity < row.filled_quantity:
+        if row is None or (order.filled_quantity < row.filled_quantity and order.pending_quantity):
             return
         life.ended = None
         if order.status.ended:
@@ -339,6 +347,7 @@ class Follower:
             if life.proofs < PROOFS:
                 continue
             if day_of(order.created_ns) < today:
+                life.ended = None
                 self._tell(
                     out, life, K.CANCELLED, now_ns, "its day is over: Zerodha keeps no order overnight"
                 )

@@ -41,6 +41,8 @@ class Kind(IntEnum):
 BUCKETS = ("quote", "historical", "other")
 """Calls that are no order requests. The three quote calls are one bucket: nobody says that they are not."""
 ORDER = "order"
+DAYS_KEPT = 400
+"""Days whose placements are remembered, of those on which there were some."""
 
 
 class Limits(Struct, frozen=True, kw_only=True):
@@ -61,6 +63,13 @@ class Limits(Struct, frozen=True, kw_only=True):
     """Kite's clock may be so far before or behind ours; a machine with NTP is within a tenth of it."""
     delay_ms: int = 250
     """From our write until Kite reads its clock."""
+
+    def __post_init__(self) -> None:
+        for span in ("second", "minute", "day"):
+            if getattr(self, f"orders_{span}") <= getattr(self, f"kept_{span}"):
+                raise ValueError(f"of the orders of a {span} nothing is left beside what is kept")
+        if min(self.quote, self.historical, self.other) < 1:
+            raise ValueError("a limit of no calls at all is none that can be waited for")
 
 
 LIMITS = Limits()
@@ -137,9 +146,14 @@ class Governor:
         self._modifications[broker_order_id] = count + 1
         return True
 
-    def restore(self, placements: int, day: int) -> None:
-        """What an earlier run placed on this IST day of the wall clock, as `placements_today` counts it."""
+    def restore(self, placements: int, day: int, recent_ns: Iterable[int] = ()) -> None:
+        """What an earlier run placed on this IST day of the wall clock, as `placements_today` counts it, and
+        when it placed the last ones, by that clock: Kite's minute has not forgotten them.
+        """
         self._days[day] = max(placements, self._days.get(day, 0))
+        for at_ns in sorted(recent_ns):
+            self._seconds[ORDER].add(at_ns)
+            self._minute.add(at_ns)
 
     def budgets(self, wall_ns: int, waiting: int = 0) -> dict[str, Any]:
         """For status. `waiting` is the lane's to know."""
@@ -175,7 +189,8 @@ class Governor:
         days = {day_of(wall_ns - self._early), day_of(wall_ns + self._late)}
         if max(days) > max(self._days, default=max(days)):
             self._modifications.clear()  # orders do not outlive their day
-            self._days = {day: count for day, count in self._days.items() if day in days}
+            # A clock that was a day ahead and is put right finds what its own day has had.
+            self._days = {day: count for day, count in self._days.items() if day > max(days) - DAYS_KEPT}
         for day in days:
             self._days[day] = self._days.get(day, 0) + 1
 
@@ -231,6 +246,16 @@ class _Minute:
     def _forget(self, time_ns: int) -> None:
         while self._times and self._times[0] <= time_ns - self._span:
             self._times.popleft()
+
+
+def placed_lately(orders: Iterable[Order], now_ns: int) -> list[int]:
+    """When the orders of the last minute or so were placed, by the market's clock, which says `now_ns`."""
+    span_ns = MINUTE_NS + SECOND_NS
+    return [
+        order.created_ns
+        for order in orders
+        if now_ns - span_ns < order.created_ns <= now_ns and order.status is not OrderStatus.WITHHELD
+    ]
 
 
 def placements_today(orders: Iterable[Order], day: int) -> int:

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
-from urllib.parse import quote_plus, urlencode
+from urllib.parse import quote_plus, urlencode, urlsplit
 
 import anyio
 from websockets.asyncio.client import ClientConnection, connect
@@ -18,6 +18,7 @@ from websockets.exceptions import InvalidStatus, WebSocketException
 from websockets.frames import Frame, Opcode
 from websockets.protocol import Event
 
+from alphapanda.venues.zerodha.reaching import reach
 from alphapanda.venues.zerodha.roots import Roots, tls
 from alphapanda.venues.zerodha.session import Session
 
@@ -75,6 +76,9 @@ class Door:
     def __init__(self, roots: Roots, session: Session, open_s: float) -> None:
         self.session = session
         self._root = roots.ticker
+        where = urlsplit(roots.ticker)
+        self._host = where.hostname or ""
+        self._port = where.port or (443 if where.scheme == "wss" else 80)
         self._tls = tls(roots.ticker)
         self._open_s = open_s
         self._turn = anyio.Lock()
@@ -93,7 +97,7 @@ class Door:
                 return await self._connect(), epoch
             except InvalidStatus as refusal:
                 raise Refused(refusal.response.status_code, epoch) from None
-            except (OSError, WebSocketException) as error:
+            except (OSError, ValueError, WebSocketException) as error:
                 raise Unreachable(self.without_token(error)) from None
 
     def without_token(self, error: object) -> str:
@@ -105,19 +109,22 @@ class Door:
 
     async def _connect(self) -> Socket:
         query = urlencode({"api_key": self.session.api_key, "access_token": self.session.access_token})
+        began_s = time.monotonic()
+        made = await reach(self._host, self._port, self._open_s)
         connection = await _Connect(
             f"{self._root}?{query}",
             additional_headers={"X-Kite-Version": "3"},
             user_agent_header="alphapanda",
             compression=None,
             proxy=None,
-            open_timeout=self._open_s,
+            open_timeout=max(0.0, self._open_s - (time.monotonic() - began_s)),
             ping_interval=None,
             close_timeout=CLOSING_S,
             max_size=MOST_BYTES,
             max_queue=MOST_WAITING,
             logger=_library,
             create_connection=Socket,
+            sock=made,
             ssl=self._tls,
         )
         if not isinstance(connection, Socket):

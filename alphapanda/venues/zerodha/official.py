@@ -21,7 +21,7 @@ from alphapanda.events import Money
 from alphapanda.times import IST
 from alphapanda.venues.zerodha.roots import Roots, tls
 from alphapanda.venues.zerodha.session import Session
-from alphapanda.venues.zerodha.tokens import Token, expiry_of
+from alphapanda.venues.zerodha.tokens import SENDABLE, Token, expiry_of
 
 TIMEOUT_S = 7.0
 """For a connection, and for each pause of an answer: the client's own default."""
@@ -106,10 +106,14 @@ class Official:
 
     async def generate_session(self, request_token: str, api_secret: str) -> Token:
         """POST /session/token: the login of the day. The session stays as it is: its caller renews it."""
-        found = await self._call(
-            "the login", lambda kite: kite.generate_session(request_token, api_secret), ""
-        )
+        await self._turn("other")
+        async with self._threads:
+            found = await self._call(
+                "the login", lambda kite: kite.generate_session(request_token, api_secret), ""
+            )
         told = _read("the login", found, _Login)
+        if not SENDABLE.fullmatch(told.access_token):
+            raise Unreachable("Kite: the login: the access token has characters that no header can carry")
         moment = told.login_time if told.login_time.tzinfo else told.login_time.replace(tzinfo=IST)
         return Token(
             root=self._roots.api,
@@ -151,23 +155,26 @@ class Official:
     async def _ask(self, what: str, ask: Callable[[Any], Any]) -> Any:
         """A call with the session's token. That Kite does not take it is told to the session."""
         session = self._session
-        if not session.alive:
-            raise Refused(
-                f"Kite: {what}: not asked, the session is dead: {session.why}", status=403, token_dead=True
-            )
-        epoch = session.epoch
-        try:
-            return await self._call(what, ask, session.access_token)
-        except Refused as error:
-            if error.token_dead:
-                session.died(epoch, str(error))
-            raise
+        await self._turn("other")
+        async with self._threads:
+            if not session.alive:  # it may have died while we waited
+                raise Refused(
+                    f"Kite: {what}: not asked, the session is dead: {session.why}",
+                    status=403,
+                    token_dead=True,
+                )
+            epoch = session.epoch
+            try:
+                return await self._call(what, ask, session.access_token)
+            except Refused as error:
+                if error.token_dead:
+                    session.died(epoch, str(error))
+                raise
 
     async def _call(self, what: str, ask: Callable[[Any], Any], access_token: str) -> Any:
-        await self._turn("other")
         with anyio.move_on_after(WHOLE * self._timeout_s):
             return await anyio.to_thread.run_sync(
-                self._in_thread, what, ask, access_token, limiter=self._threads, abandon_on_cancel=True
+                self._in_thread, what, ask, access_token, abandon_on_cancel=True
             )
         raise Unreachable(f"Kite: {what}: no whole answer within {WHOLE * self._timeout_s:g} s")
 

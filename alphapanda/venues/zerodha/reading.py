@@ -72,9 +72,9 @@ class Reading:
         self._read_s = float("-inf")
         self._one = anyio.Lock()
         self._wake = anyio.Event()
-        self._died = False
+        self._died = self._blind = False
         session.on_death.append(self._on_death)
-        session.on_renewal.append(self.wake)
+        session.on_renewal.append(self._on_renewal)
 
     def wake(self) -> None:
         self._wake.set()
@@ -142,7 +142,7 @@ class Reading:
         except Transient:
             self._died = True
             raise
-        if self._session.alive:
+        if self._session.alive and not self._died:
             self._holds.release(DEAD, EVERYTHING)
             trading.info("the Zerodha session is renewed, and the books are read")
 
@@ -151,13 +151,23 @@ class Reading:
             trading.warning("{}", error)
         self.trouble = str(error)
         if time.monotonic() - self._read_s > BLIND_S and self._need() is not Need.NONE:
+            if not self._blind:
+                trading.error("Zerodha's books cannot be read for {:g} s: nothing new is sent", BLIND_S)
+            self._blind = True
             self._holds.hold(BLIND, EVERYTHING, "its order book cannot be read")
 
     def _recover(self) -> None:
         if self.trouble:
             trading.info("Zerodha's books can be read again")
             self.trouble = ""
+            self._blind = False
             self._holds.release(BLIND, EVERYTHING)
+
+    def _on_renewal(self) -> None:
+        """Nobody may have noticed that the token before had died: the books come first all the same."""
+        self._died = True
+        self._holds.hold(DEAD, EVERYTHING, "its books are not read since the login")
+        self.wake()
 
     def _on_death(self, why: str) -> None:
         self._died = True

@@ -23,6 +23,8 @@ class Roots(Struct, frozen=True):
 
     def __post_init__(self) -> None:
         for key, root in (("api_root", self.api), ("ws_root", self.ticker), ("login_root", self.login)):
+            if not _is_address(root):
+                raise CannotStart(f"zerodha.{key}: {root} is no address; correct its host or its port")
             if urlsplit(root).scheme not in ("https", "wss") and not is_loopback(root):
                 raise CannotStart(
                     f"zerodha.{key}: {root} is not encrypted, and it is not this machine; use https or wss"
@@ -32,6 +34,14 @@ class Roots(Struct, frozen=True):
     def rehearsal(self) -> bool:
         """No order of these can reach Zerodha."""
         return is_loopback(self.api) and is_loopback(self.ticker)
+
+
+def _is_address(root: str) -> bool:
+    try:
+        where = urlsplit(root)
+        return bool(where.hostname) and where.port != 0
+    except ValueError:  # a port above 65535, half of an IPv6 address
+        return False
 
 
 def roots_of(api: str = "", ticker: str = "", login: str = "") -> Roots:

@@ -6,6 +6,12 @@ from datetime import datetime
 
 from loguru import logger
 
+from alphapanda.errors import Transient
+
+
+class SessionDead(Transient):
+    """Kite does not take the token: nothing is asked before there is another."""
+
 
 class Session:
     """`epoch` counts the tokens. A door that is told 403 TokenException says `died` with the epoch it used:

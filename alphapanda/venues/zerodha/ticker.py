@@ -8,6 +8,7 @@ that has gone quiet: where REST knows of trades that it has not brought, it is d
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import anyio
@@ -30,7 +31,7 @@ from alphapanda.venues.zerodha.session import Session
 from alphapanda.venues.zerodha.shards import EACH, shards
 from alphapanda.venues.zerodha.ticks import Converter, tick_of_quote, time_of
 
-SLICE = 256
+SLICE = 128
 """Ticks in one batch at most: an order that the first of them cause need not wait for the last of 3,000."""
 AT_ONCE = 500
 """Instruments in one question to REST."""
@@ -89,10 +90,13 @@ class KiteFeed:
         self._told_of_loss = on_lost
         self._told_of_ticking = on_ticking
         self._patience = patience
-        self._decoder = Decoder()
+        self._decoder = Decoder(brief=True)
         self._converter = Converter()
         self._askings = Askings(patience)
         self._publish: Callable[[TickBatch], None] = _nothing
+        self.settled: Callable[[], Awaitable[None]] = partial(asyncio.sleep, 0)
+        """Awaited before a slice is handed on: what the one before has caused goes first."""
+        self._turn = asyncio.Lock()  # connections take turns, slice by slice
         self._dropped = 0
         self._unreadable = 0
         session.on_renewal.append(self._renewed)
@@ -149,12 +153,10 @@ class KiteFeed:
             market_data.warning("the ticker says: {}", self._door.without_token(said.data))
 
     async def on_frame(self, connection: Connection, data: bytes, received_ns: int) -> None:
-        later = False
         for ticks in self._decoder.decode_slices(data, SLICE):
-            if later:
-                await asyncio.sleep(0)
-            self._hand_on(connection, ticks, received_ns)
-            later = True
+            async with self._turn:
+                await self.settled()
+                self._hand_on(connection, ticks, received_ns)
 
     def _hand_on(self, connection: Connection, ticks: Sequence[Tick], received_ns: int) -> None:
         clock = self._clock

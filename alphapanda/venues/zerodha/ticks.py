@@ -11,11 +11,12 @@ from msgspec.structs import force_setattr
 
 from alphapanda.events import Depth, DepthLevel, MarketTick
 from alphapanda.kite.layout import DIVISORS
-from alphapanda.kite.ticks import FullTick, IndexFullTick, IndexQuoteTick, QuoteTick, Tick
-from alphapanda.times import IST, to_ist, to_ns
-from alphapanda.venues.zerodha.books import Quote
+from alphapanda.kite.ticks import BriefTick, IndexFullTick, IndexQuoteTick, QuoteTick, Tick, depth_of
+from alphapanda.times import IST, SECOND_NS, to_ist, to_ns
+from alphapanda.venues.zerodha.books import LATEST_NS, Quote
 
 MOST_MOMENTS = 4_096
+_TIMED, _TRADED = (BriefTick, IndexFullTick), (BriefTick, QuoteTick)
 SIGN, SPAN = 0x7FFFFFFF, 1 << 32
 """Prices are read unsigned, as the official client does; the documentation calls them int32. What no rupee
 price can be is a negative one, and is ignored as such by all who see it.
@@ -23,16 +24,20 @@ price can be is a negative one, and is ignored as such by all who see it.
 
 
 class WireDepth(Struct, frozen=True, gc=False, eq=False):
-    """The depth of a packet, read when first asked for and kept then. Equal to the `Depth` that it reads."""
+    """The depth of a packet, read when first asked for and kept then. Equal to the `Depth` that it reads.
 
-    tick: FullTick
+    It keeps the bytes and not their tick, so that the last ticks of a whole market are half as large.
+    """
+
+    token: int
+    levels: bytes
     read: Depth | None = None
 
     @property
     def depth(self) -> Depth:
         if self.read is not None:
             return self.read
-        read = self.tick.depth
+        read = depth_of(self.token, self.levels)
         force_setattr(self, "read", read)
         return read
 
@@ -62,7 +67,7 @@ class Converted(Struct):
 
 
 class Converter:
-    """Keeps the moments of the last seconds: the ticks of a frame share a few of them."""
+    """Of what a brief decoder made. It keeps the moments of the last seconds: ticks share a few of them."""
 
     def __init__(self) -> None:
         self._moments: dict[int, datetime] = {}
@@ -76,7 +81,7 @@ class Converter:
             token = tick.instrument_token
             if token not in wanted:
                 continue
-            if isinstance(tick, FullTick | IndexFullTick) and tick.time_s:
+            if isinstance(tick, _TIMED) and tick.time_s:
                 if (time_s := tick.time_s) > newest_s:
                     newest_s = time_s
                 moment = self._moments.get(time_s) or self._moment(time_s)
@@ -97,7 +102,7 @@ def _market_tick(tick: Tick, token: int, moment: datetime) -> MarketTick:
     last = tick.last_units
     if last > SIGN:
         last -= SPAN
-    if isinstance(tick, QuoteTick):
+    if isinstance(tick, _TRADED):
         return MarketTick(
             instrument_token=token,
             timestamp=moment,
@@ -107,7 +112,7 @@ def _market_tick(tick: Tick, token: int, moment: datetime) -> MarketTick:
             low=tick.low_units / divisor,
             close=tick.close_units / divisor,
             volume=tick.volume_traded,
-            depth=WireDepth(tick) if isinstance(tick, FullTick) else None,
+            depth=WireDepth(token, tick.levels) if isinstance(tick, BriefTick) else None,
         )
     if isinstance(tick, IndexQuoteTick):
         return MarketTick(
@@ -149,4 +154,5 @@ def time_of(text: str | None) -> int:
         moment = datetime.fromisoformat(text or "")
     except ValueError:
         return 0
-    return max(0, to_ns(moment) // 1_000_000_000)
+    time_ns = to_ns(moment)
+    return time_ns // SECOND_NS if 0 < time_ns < LATEST_NS else 0

@@ -5,6 +5,7 @@ an exchange on this machine has a file of its own, so that a rehearsal never tou
 """
 
 import os
+import re
 import stat
 import tempfile
 from contextlib import suppress
@@ -24,6 +25,8 @@ DIES_AT_HOUR = 6
 """Kite Connect documentation, "User": an access token expires at 06:00 of the next day."""
 OPEN_TO_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 LONGEST = 64 * 1024
+SENDABLE = re.compile(r"[\x21-\x7e]+")
+"""A token with other characters can be in no header."""
 AGAIN = "`alphapanda login` makes a new one"
 
 
@@ -72,7 +75,8 @@ class Tokens:
             token = msgspec.json.decode(text, type=Token)
         except (msgspec.MsgspecError, UnicodeDecodeError):
             raise self._bad(f"is damaged; {AGAIN}") from None
-        if not token.access_token or token.login_time.tzinfo is None or token.expires.tzinfo is None:
+        zones = token.login_time.tzinfo, token.expires.tzinfo
+        if not SENDABLE.fullmatch(token.access_token) or None in zones:
             raise self._bad(f"is damaged; {AGAIN}")
         if token.root != self.root:
             if self._loopback and is_loopback(token.root):
@@ -119,11 +123,13 @@ class Tokens:
         return was_there
 
     def signature(self) -> tuple[int, ...] | None:
-        """What changes with the file; None where there is none."""
+        """What changes with the file. None: there is none; empty: nobody can tell, and `read` says why."""
         try:
             found = self.path.stat()
-        except OSError:
+        except FileNotFoundError:
             return None
+        except OSError:
+            return ()
         return (found.st_ino, found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_mode)
 
     def _text(self) -> bytes | None:

@@ -25,6 +25,7 @@ from loguru import logger
 
 from alphapanda.errors import Fatal, Transient
 from alphapanda.venues.zerodha.answers import Lost, Response
+from alphapanda.venues.zerodha.reaching import reach
 from alphapanda.venues.zerodha.roots import Roots, tls
 from alphapanda.venues.zerodha.withdrawal import unconfirmed, withdraw
 
@@ -32,8 +33,6 @@ Answered = Callable[[Response | Lost], None]
 """Told once, never within `send`. It may not raise: that ends `run`."""
 
 CONNECT_S = 5.0
-NEXT_ADDRESS_S = 0.25
-"""After which the next address is tried beside the one that does not answer: IPv6 may lead nowhere."""
 STALE_S = 30.0
 """A connection that rested longer is not used: the other end, or something between, may have forgotten it."""
 REPLACE_S = 25.0
@@ -151,13 +150,9 @@ class Wire:
         loop, name = asyncio.get_running_loop(), self._host if context else None
         try:
             with anyio.fail_after(CONNECT_S):
+                made = await reach(self._host, self._port, CONNECT_S)
                 _, connection = await loop.create_connection(
-                    lambda: _Connection(self),
-                    self._host,
-                    self._port,
-                    ssl=context,
-                    server_hostname=name,
-                    happy_eyeballs_delay=NEXT_ADDRESS_S,
+                    lambda: _Connection(self), sock=made, ssl=context, server_hostname=name
                 )
         except (OSError, ValueError) as error:  # errors of TLS and certificates are both
             self._failed(error)

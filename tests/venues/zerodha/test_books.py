@@ -153,6 +153,33 @@ def test_M43_a_certificate_that_does_not_hold_gets_no_token_from_the_books(tmp_p
     assert server.requests == []
 
 
+def test_M43_a_swap_of_the_certificate_in_mid_day_is_refused_by_the_books(tmp_path, monkeypatch):  # noqa: N802 - as above
+    """The machine trusts one; then somebody else answers at the same address."""
+    for name in ("good", "bad"):
+        (tmp_path / name).mkdir()
+    paths, others = certificate(tmp_path / "good"), certificate(tmp_path / "bad")
+    monkeypatch.setenv("SSL_CERT_FILE", str(paths[0]))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*paths)
+
+    async def run(url):
+        books = Books(roots_at(url), Session(KEY, TOKEN), Turns())
+        try:
+            assert (await books.orders()).rows == ()
+            context.load_cert_chain(*others)
+            with pytest.raises(Transient, match=r"(?i)certificate") as caught:
+                await books.orders()
+            assert TOKEN not in str(caught.value)
+        finally:
+            await books.close()
+
+    body = b'{"status":"success","data":[]}'
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n"
+    with peer(head + b"Content-Length: %d\r\n\r\n" % len(body) + body, context=context) as server:
+        anyio.run(run, server.url)
+        assert len(server.requests) == 1
+
+
 class Canned:
     """Books whose answers are given."""
 
@@ -203,8 +230,10 @@ DEEP = b"[" * 100_000 + b"]" * 100_000
 )
 def test_what_is_no_text_or_nested_without_end_is_transient(status, body):
     head = b"HTTP/1.1 %s\r\nContent-Type: application/json\r\n" % status
-    with peer(head + b"Content-Length: %d\r\n\r\n" % len(body) + body) as server, pytest.raises(Transient, match="/orders"):
-        ask(server.url, READS["orders"])
+    with peer(head + b"Content-Length: %d\r\n\r\n" % len(body) + body) as server:
+        with pytest.raises(Transient, match="/orders"):
+            ask(server.url, READS["orders"])
+        assert server.requests
 
 
 def test_a_stamp_beyond_what_the_journal_holds_is_none():

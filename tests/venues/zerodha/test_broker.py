@@ -2,12 +2,13 @@
 
 import anyio
 import pytest
-from builders import CLOSE, IOC, SELL, SL_M
+from builders import CLOSE, IOC, SELL, SL_M, order
 from exchange_server import exchange_server
 from zerodha_desk import TOKEN, K, S, on_desk, open_desk
 
 from alphapanda.errors import CannotStart, Fatal
 from alphapanda.events import Money
+from alphapanda.venues.zerodha.answers import Outcome, Proof
 from alphapanda.venues.zerodha.governor import Limits
 
 
@@ -168,3 +169,31 @@ def test_a_change_at_the_door_is_taken_and_the_twenty_sixth_is_not_sent(server):
     desk = on_desk(server, act)
     assert "cancel it, and place a new one" in told[-1]
     assert desk.requests("order.modify", desk.mine[0]) == 25
+
+
+def test_an_adopted_order_is_not_ours_to_cancel(server):
+    """The end of the data asks for a cancel of all that is open; a crash has kept this one from its fill."""
+
+    async def act(desk):
+        before = len(desk.server.history("request"))
+        desk.broker.cancel(order(sequence=0, order_id="X1", broker_order_id="1", by="external"))
+        await desk.broker.answered()
+        cancels = [line["call"] == "order.cancel" for line in desk.server.history("request")[before:]]
+        assert not any(cancels)
+
+    on_desk(server, act)
+
+
+def test_an_answer_that_names_another_order_of_ours_is_no_answer(server, monkeypatch):
+    async def act(desk):
+        first = await desk.place(part=0.98)
+        known = await desk.becomes(first, S.OPEN)
+        wrong = Outcome(proof=Proof.ACKED, broker_order_id=known.broker_order_id or "")
+        monkeypatch.setattr("alphapanda.venues.zerodha.broker.outcome_of", lambda _answer: wrong)
+        second = await desk.place(part=0.97)
+        found = await desk.becomes(second, S.OPEN)
+        monkeypatch.undo()
+        assert desk.kinds(second) == [K.NO_ANSWER, K.ACCEPTED]
+        assert found.broker_order_id != known.broker_order_id
+
+    on_desk(server, act)

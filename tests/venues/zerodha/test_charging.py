@@ -111,6 +111,18 @@ def test_a_restart_asks_about_todays_orders_that_were_not_compared():
     assert [row["order_id"] for row in kite.asked[0]] == ["B2"]
 
 
+def test_what_is_of_an_earlier_day_is_forgotten():
+    kite, moment = Kite(), [TEN_NS]
+    one = Charging(kite, broker=BROKER, publish=lambda _: None, now_ns=lambda: moment[0])
+    one.on_report(*traded(1))
+    asyncio.run(one.compare())
+    assert len(one._bills) == 1
+    moment[0] += DAY_NS
+    asyncio.run(one.compare(end_of_day=True))
+    assert not one._bills
+    assert len(kite.asked) == 1
+
+
 def test_a_list_that_kite_cannot_answer_is_asked_again():
     kite, published = Kite(error=Transient("down")), []
     one = charging(kite, published)

@@ -1,5 +1,6 @@
 """Our book beside the exchange's: hand orders, its square-off, its nights, and books that lie."""
 
+import anyio
 import pytest
 from comparing_desk import at_desk, by_hand
 from kite_trader import DEAR, SHARE, trading
@@ -295,3 +296,28 @@ def test_what_is_on_its_way_to_our_book_is_not_taken_for_external(shared):
 
     at_desk(shared, second, journal)
     assert OVERNIGHT not in {seen.why for seen in journal.of(ExternalSeen)}
+
+
+def test_two_comparisons_do_not_look_at_once(shared):
+    """One would forget what has moved while the other waits for its answer."""
+    looking, most = [], []
+
+    async def act(desk):
+        ask = desk.books.positions
+
+        async def positions():
+            looking.append(None)
+            most.append(len(looking))
+            await anyio.sleep(0.01)
+            found = await ask()
+            looking.pop()
+            return found
+
+        desk.books.positions = positions
+        await desk.comparer.at_start()
+        async with anyio.create_task_group() as tasks:
+            for _ in range(3):
+                tasks.start_soon(desk.comparer.at_start)
+
+    at_desk(shared, act)
+    assert most == [1] * 4

@@ -146,6 +146,10 @@ def test_a_contract_that_has_expired_makes_it_the_list_of_an_earlier_day():
         {"instrument_token": 2**32},
         {"instrument_token": "many"},
         {"exchange_token": ""},
+        {"exchange_token": 2**63},
+        {"exchange_token": -1},
+        {"lot_size": 2**63},
+        {"strike": "1E+400"},
         {"tradingsymbol": " "},
         {"tradingsymbol": "NSE:INFY"},
         {"exchange": ""},
@@ -229,6 +233,13 @@ def test_circuit_limits_come_from_quotes_and_only_news_are_told():
     assert (limited.lower_circuit_limit, limited.upper_circuit_limit) == (Money("90.5"), Money("110.25"))
     assert limited.listed_on == DAY
     assert circuits([limited], quotes) == []
+    (unlimited,) = circuits([limited], {"NSE:INFY": quote(408065, Money("NaN"), "Infinity")})
+    assert (unlimited.lower_circuit_limit, unlimited.upper_circuit_limit) == (None, None)
+
+
+@pytest.mark.parametrize("strike", ["24500", "24500.0", "24500.00", "2.4500E4", "0.00000245E10"])
+def test_a_number_is_the_same_however_it_is_written(strike):
+    assert read([changed(CALL, strike=strike)]).rows[0].strike == Money(24_500)
 
 
 def test_a_quote_with_another_token_says_that_the_list_is_wrong():

@@ -23,6 +23,7 @@ from alphapanda.events import (
     TransactionType,
 )
 from alphapanda.tables import tariff
+from alphapanda.times import day_of
 from alphapanda.venues.zerodha.books import OrderRow, TradeRow
 from alphapanda.venues.zerodha.external import EXTERNAL, Foreign, ForeignTrade
 
@@ -229,8 +230,19 @@ def test_an_adopted_order_is_a_close_of_whoever_made_it_and_fills_at_once():
     assert (opened.order.by, opened.order.tag) == (RMS, "X26041500001")
     (done,) = engine.on(filled)
     assert done.order.status is OrderStatus.FILLED
-    assert done.fill.trade_id == "1/X26041500001"
+    assert done.fill.trade_id == "1", "the broker's own"
     assert done.order.broker_order_id == "26041500001"
+
+
+def test_a_trade_that_several_share_or_whose_id_is_in_the_book_gets_ids_of_its_own():
+    shared = Foreign(
+        BROKER, no_charges, fills=[ours(BUY, 4, 1, strategy_id="a"), ours(BUY, 6, 2, strategy_id="b")]
+    )
+    parts = [each.trade_id for each in shared.theirs(trade(SELL, 10, by=RMS)) if isinstance(each, Report)]
+    assert parts == ["1/X26041500001", "1/X26041500001-2"]
+    taken = Foreign(BROKER, no_charges, fills=[ours(BUY, 10)], labels={"1"})
+    _, filled = taken.theirs(trade(SELL, 10, by=RMS))
+    assert filled.trade_id == "1/X26041500001"
 
 
 def test_the_parts_of_one_order_are_charged_as_one_and_squaring_off_costs_its_fee_once():
@@ -307,3 +319,17 @@ def test_a_difference_that_nobody_could_see_come_about_is_external_from_then_on(
 def test_fills_at_another_broker_are_none_of_this_account(broker):
     foreign = Foreign(BROKER, no_charges, fills=[ours(BUY, 10, broker=broker)])
     assert foreign.held() == {}
+
+
+def test_an_adopted_order_whose_fill_a_crash_has_swallowed_ends_with_its_day():
+    opened = order(
+        SELL, 4, 0, broker=BROKER, order_id="X26041500001", broker_order_id="26041500001", by=EXTERNAL,
+        status=OrderStatus.OPEN, created_ns=TEN_NS,
+    )  # fmt: skip
+    foreign = Foreign(BROKER, no_charges, [opened], [ours(BUY, 10)])
+    assert foreign.over(day_of(TEN_NS)) == []
+    (report,) = foreign.over(day_of(TEN_NS) + 1)
+    (closed,) = TradingEngine([opened]).on(report)
+    assert closed.order.status is OrderStatus.CANCELLED
+    assert foreign.over(day_of(TEN_NS) + 2) == []
+    assert foreign.held() == {key_of("NSE", "INFY", "MIS"): 10}

@@ -219,6 +219,32 @@ def test_a_trade_of_more_than_was_ordered_is_an_alarm_and_not_booked():
     assert "to 11 of 10" in followed.alarms[0]
 
 
+def test_an_order_that_is_full_has_ended_whatever_more_its_row_claims():
+    follower = placed()
+    follower.apply(read(row()), read(trade(quantity=10)), TEN_NS)
+    full = row(status="COMPLETE", filled_quantity=12)
+    assert follower.apply(read(full, at=1), read(trade(quantity=10), at=1), TEN_NS).reports == []
+    assert not follower.living()
+    assert not follower.unsettled
+
+
+def test_what_waits_for_trades_that_never_come_ends_with_its_day_and_once():
+    follower = placed()
+    follower.apply(read(row(status="COMPLETE", filled_quantity=10)), read(trade(quantity=4)), TEN_NS)
+    assert follower.unsettled
+    told = [follower.apply(read(at=n), read(at=n), TEN_NS + DAY_NS).reports for n in (1, 2, 3, 4)]
+    assert [[report.kind for report in reports] for reports in told] == [[], [K.CANCELLED], [], []]
+    assert not follower.living()
+
+
+def test_an_id_is_of_one_order_only():
+    follower = placed(1, 2)
+    follower.acked("O000001", "B1", TEN_NS)
+    assert follower.is_anothers("B1", "O000002")
+    assert not follower.is_anothers("B1", "O000001")
+    assert not follower.is_anothers("B2", "O000002")
+
+
 def test_orders_of_an_earlier_day_have_ended_once_two_whole_books_lack_them():
     resting = order(sequence=1, status=S.PARTIAL, broker_order_id="B1", filled_quantity=4)
     lost = order(sequence=2, status=S.SENT)

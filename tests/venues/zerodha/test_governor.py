@@ -12,7 +12,14 @@ from hypothesis import strategies as st
 
 from alphapanda.events import OrderStatus
 from alphapanda.times import DAY_NS, MINUTE_NS, SECOND_NS, day_of, start_of
-from alphapanda.venues.zerodha.governor import BUCKETS, Governor, Kind, Limits, placements_today
+from alphapanda.venues.zerodha.governor import (
+    BUCKETS,
+    Governor,
+    Kind,
+    Limits,
+    placed_lately,
+    placements_today,
+)
 
 MILLISECOND = 1_000_000
 STORM = int(os.environ.get("ALPHAPANDA_TEST_STORM", "24"))
@@ -283,6 +290,19 @@ def test_a_clock_that_is_put_back_is_no_second_helping():
     assert governor.budgets(back)["orders_minute"]["used"] == 10
 
 
+@pytest.mark.parametrize("days", [1, 30, 365])
+def test_M53_a_day_that_was_skipped_by_mistake_is_counted_on_when_the_clock_is_put_right(days):  # noqa: N802
+    governor = Governor()
+    governor.restore(4_799, DAY)
+    assert governor.take(Kind.ENTRY, NOON + days * DAY_NS) == 0
+    back = NOON + SECOND_NS
+    while at := governor.take(Kind.ENTRY, back):
+        back = at
+    assert governor.budgets(back)["orders_day"]["used"] == 4_800
+    assert governor.take(Kind.ENTRY, back + MINUTE_NS) >= start_of(DAY + 1), "entries have had their day"
+    assert governor.take(Kind.EXIT, back + MINUTE_NS) == 0
+
+
 def test_a_small_step_back_counts_seconds_as_they_are_called():
     """Within the margin both readings were right: a second that had its requests has had them."""
     governor = Governor()
@@ -311,6 +331,19 @@ def test_the_day_is_counted_anew_from_the_journal():
     day = day_of(ended[0].created_ns)
     assert placements_today(ended, day) == len(OrderStatus) - 1, "what was withheld never left"
     assert placements_today(ended, day + 1) == 0
+
+
+def test_a_restart_within_the_minute_is_no_second_helping():
+    orders = [order(sequence=number, created_ns=NOON - number * 100 * MILLISECOND) for number in range(400)]
+    assert len(placed_lately(orders, NOON + 30 * SECOND_NS)) == 310, "those of the last 61 seconds"
+    assert placed_lately(orders, NOON - MINUTE_NS) == []
+    withheld = order(created_ns=NOON, status=OrderStatus.WITHHELD)
+    assert placed_lately([withheld], NOON) == []
+    governor = Governor()
+    governor.restore(400, DAY, placed_lately(orders, NOON + SECOND_NS))
+    at = governor.take(Kind.CANCEL, NOON + SECOND_NS)
+    assert NOON + 20 * SECOND_NS < at <= NOON + MINUTE_NS
+    assert governor.take(Kind.CANCEL, at) == 0
 
 
 def test_a_storm_of_order_requests_meets_no_429_at_the_exchange(tmp_path):
@@ -344,3 +377,18 @@ def test_a_storm_of_order_requests_meets_no_429_at_the_exchange(tmp_path):
     assert codes[429] == 0
     assert codes[200] == STORM - STORM // 3
     assert max(Counter(requests).values()) <= 10
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        {"orders_second": 2},
+        {"orders_minute": 40},
+        {"orders_day": 100},
+        {"quote": 0},
+        {"other": 0},
+    ],
+)
+def test_limits_that_leave_nothing_to_wait_for_are_none(limits):
+    with pytest.raises(ValueError, match=r"nothing is left|no calls at all"):
+        Limits(**limits)

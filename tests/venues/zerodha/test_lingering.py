@@ -22,10 +22,23 @@ def test_a_stuck_order_and_one_that_no_book_shows_are_told_of_once():
         assert "NSE:INFY" in alarm
 
 
-def test_an_order_that_rests_has_ended_or_has_no_id_is_nothing_to_tell_of():
-    for status in ("OPEN", "TRIGGER PENDING", "COMPLETE"):
+def test_an_order_that_rests_or_waits_to_be_sent_is_nothing_to_tell_of():
+    for status in ("OPEN", "TRIGGER PENDING"):
         assert alarms(status, 0.0, 500.0) == []
     assert alarms("", 0.0, 500.0, order=order()) == []
+
+
+def test_a_doubt_that_no_book_ends_is_told_of_once():
+    unknown = order(status=OrderStatus.UNKNOWN)
+    assert alarms("", 0.0, 59.0, order=unknown) == []
+    (alarm,) = alarms("", 0.0, 59.0, 61.0, 500.0, order=unknown)
+    assert "is in doubt for over 60 s" in alarm
+
+
+def test_an_order_that_has_ended_and_whose_trades_do_not_come_is_told_of_once():
+    assert alarms("COMPLETE", 0.0, 59.0) == []
+    (alarm,) = alarms("COMPLETE", 0.0, 61.0, 500.0)
+    assert "is COMPLETE without all of its trades" in alarm
 
 
 def test_an_order_that_moves_on_begins_anew():

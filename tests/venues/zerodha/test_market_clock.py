@@ -94,6 +94,30 @@ def test_one_time_far_ahead_is_not_believed_and_a_second_one_is():
     assert clock.now_ns() == (NINE + 3_602) * SECOND_NS
 
 
+def test_a_time_that_is_sure_is_believed_at_once_and_still_never_goes_back():
+    hands = Hands()
+    clock = hands.clock(kite=False)
+    clock.saw(NINE)
+    clock.saw(NINE + 15 * 3_600, sure=True)
+    assert clock.now_ns() == (NINE + 15 * 3_600) * SECOND_NS
+    clock.saw(NINE + 3_600, sure=True)
+    assert clock.now_ns() == (NINE + 15 * 3_600) * SECOND_NS
+
+
+def test_a_time_of_another_year_is_not_believed_however_often_it_is_said():
+    """One instrument or one row with a nonsensical time says it again and again."""
+    hands = Hands()
+    clock = hands.clock(kite=True)
+    for _ in range(5):
+        clock.saw(0xFFFFFFFF)
+        clock.saw(NINE + 2 * 86_400)
+    assert clock.now_ns() == NINE * SECOND_NS
+    hands.wall_ns += 2 * 86_400 * SECOND_NS  # the machine slept: now both agree
+    clock.saw(NINE + 2 * 86_400)
+    clock.saw(NINE + 2 * 86_400 + 1)
+    assert clock.now_ns() == (NINE + 2 * 86_400) * SECOND_NS
+
+
 def test_the_skew_is_that_of_the_best_sighting_of_the_last_minute_or_two():
     hands = Hands()
     clock = hands.clock(kite=True)

@@ -10,6 +10,7 @@ from decimal import Decimal
 from hashlib import sha256
 from pathlib import Path
 
+import anyio
 import pytest
 from certificates import certificate
 from exchange_server import exchange_server
@@ -136,12 +137,26 @@ def test_a_late_refusal_of_the_old_token_does_not_end_the_new_session(exchange):
     """The new login came while the call was away."""
     session = Session(KEY, "a-token-that-is-not-known")
 
-    async def renewed(_bucket):
-        session.renew("the-next-one")
+    def renewed(kite):
+        anyio.from_thread.run_sync(session.renew, "the-next-one")
+        return kite.profile()
 
     with pytest.raises(Refused):
-        ask(exchange.url, lambda official: official.profile(), session=session, turn=renewed)
+        ask(exchange.url, lambda official: official._ask("the profile", renewed), session=session)
     assert session.alive
+
+
+def test_a_token_that_dies_while_a_call_waits_is_not_used_any_more(exchange):
+    """For its turn, or behind others that hang."""
+    session = Session(KEY, logged_in(exchange).access_token)
+    mark = exchange.history()[-1]["seq"]
+
+    async def died(_bucket):
+        session.died(session.epoch, "elsewhere")
+
+    with pytest.raises(Refused, match="not asked, the session is dead: elsewhere"):
+        ask(exchange.url, lambda official: official.profile(), session=session, turn=died)
+    assert exchange.history("request", after=mark) == []
 
 
 def test_every_call_waits_for_its_turn(exchange):
@@ -298,6 +313,28 @@ def test_M43_a_bad_certificate_is_refused_before_the_token_is_sent(  # noqa: N80
         ask(server.url, lambda official: official.profile())
     assert "the certificate is not accepted: " in str(error.value)
     assert server.requests == []
+
+
+def test_M43_a_swap_of_the_certificate_in_mid_day_is_refused(tmp_path, monkeypatch):  # noqa: N802 - as above
+    for name in ("good", "bad"):
+        (tmp_path / name).mkdir()
+    paths, others = certificate(tmp_path / "good"), certificate(tmp_path / "bad")
+    monkeypatch.setenv("SSL_CERT_FILE", str(paths[0]))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*paths)
+
+    async def twice(official):
+        assert (await official.profile()).user_id == "AB1234"
+        context.load_cert_chain(*others)
+        await official.profile()
+
+    good = http(200, {"status": "success", "data": {"user_id": "AB1234"}})
+    with (
+        peer(good, context=context) as server,
+        pytest.raises(Unreachable, match="the certificate is not accepted: "),
+    ):
+        ask(server.url, twice)
+    assert len(server.requests) == 1
 
 
 def test_M43_an_old_protocol_is_refused_before_the_token_is_sent(tmp_path, monkeypatch):  # noqa: N802 - as above

@@ -146,6 +146,7 @@ DAMAGE = {
     "empty": (lambda path: path.write_bytes(b""), "is damaged"),
     "not text": (lambda path: path.write_bytes(b"\xff\xfe\x00" * 100), "is damaged"),
     "no token in it": (_changed(access_token=""), "is damaged"),
+    "a token of two lines": (_changed(access_token="one\r\ntwo"), "is damaged"),
     "a number for a token": (_changed(access_token=7), "is damaged"),
     "no zone": (_changed(expires="2026-04-16T06:00:00"), "is damaged"),
     "for the group": (lambda path: path.chmod(0o640), r"is open to others \(mode 0640\)"),

@@ -155,6 +155,27 @@ def test_a_file_that_is_no_good_is_said_once_and_the_session_goes_on(tokens, sai
     assert session.access_token == "token-2"
 
 
+def test_a_file_that_cannot_be_looked_at_for_a_moment_was_not_removed(tokens, said):
+    """As on a disk of the network that does not answer: here a link that leads to itself."""
+    log_in(tokens, "token-1")
+    session = Session("key", "token-1")
+    looking = Watch(session, tokens)
+    looking.look(NOW_NS)
+    away = tokens.path.with_suffix(".away")
+    tokens.path.rename(away)
+    tokens.path.symlink_to(tokens.path)
+    for _ in range(3):
+        looking.look(NOW_NS)
+    assert session.alive
+    assert len(said) == 1
+    away.replace(tokens.path)
+    looking.look(NOW_NS)
+    assert session.alive
+    tokens.remove()
+    looking.look(NOW_NS)
+    assert not session.alive
+
+
 def test_a_bad_file_is_said_once_where_there_is_no_session_too(tokens, said):
     log_in(tokens, "token-1")
     tokens.path.chmod(0o644)

@@ -20,7 +20,7 @@ NOW_NS = 1_776_224_700_250_000_000
 
 
 def converted(*packets, wanted=(INFY, NIFTY)):
-    return Converter().convert(Decoder().decode(frame(list(packets))), wanted, NOW_NS)
+    return Converter().convert(Decoder(brief=True).decode(frame(list(packets))), wanted, NOW_NS)
 
 
 def test_a_share_in_full_mode():
@@ -79,7 +79,8 @@ def test_what_is_not_wanted_here_is_left_out_and_counted():
 @given(mixes)
 def test_figures_are_those_of_the_wire_and_no_bytes_raise(packets):
     wire = Decoder().decode(frame(packets))
-    made = Converter().convert(wire, {each.instrument_token for each in wire}, NOW_NS)
+    brief = Decoder(brief=True).decode(frame(packets))
+    made = Converter().convert(brief, {each.instrument_token for each in wire}, NOW_NS)
     assert made.dropped == 0
     for ours, theirs in zip(made.ticks, wire, strict=True):
         assert ours.instrument_token == theirs.instrument_token
@@ -176,6 +177,8 @@ def test_a_quote_of_rest_is_a_tick():
         ("", 0),
         ("yesterday", 0),
         ("1969-01-01 00:00:00", 0),
+        ("0001-01-01 00:00:00", 0),
+        ("9999-12-31T23:59:59-12:00", 0),
     ],
 )
 def test_times_of_rest_are_ist(text, seconds):
