@@ -32,7 +32,8 @@ from alphapanda.events import (
     Report,
     ReportKind,
 )
-from alphapanda.venues.zerodha.books import Books, stamp_ns
+from alphapanda.venues.zerodha.book_rows import stamp_ns
+from alphapanda.venues.zerodha.books import Books
 from alphapanda.venues.zerodha.broker import ZerodhaBroker
 from alphapanda.venues.zerodha.calls import Calls
 from alphapanda.venues.zerodha.clock import MarketClock

@@ -155,7 +155,7 @@ def _print_brokers(found: dict[str, Any]) -> None:
 
 def _print_venues(found: dict[str, Any]) -> None:
     """What a live feed and a live broker say of themselves, and what is held."""
-    if feed := found["feed"]:
+    if feed := found.get("feed"):
         connections = f"{feed['connected']} of {counted(feed['connections'], 'connection')}"
         ticking = f"{feed['ticking']:,} of {feed['wanted']:,} instruments tick"
         say(f"feed: {connections}, {ticking}, {counted(feed['reconnects'], 'reconnect')}")
@@ -167,7 +167,7 @@ def _print_venues(found: dict[str, Any]) -> None:
                 if isinstance(used, dict)
             ]
             say(f"{name}: {'' if broker['connected'] else 'not '}connected; {', '.join(said)}")
-        for what, why in broker["held"].items():
+        for what, why in broker.get("held", {}).items():
             say(cleaned(f"{name}: {'no orders' if what == 'all' else f'no entries in {what}'}: {why}"))
 
 

@@ -52,7 +52,7 @@ def status_of(
         "brokers": _brokers(cores, venues or {}, holds or {}) if cores else {},
         "strategies": _strategies(cores) if cores else {},
         "ticks": counters.ticks_summary(),
-        "feed": dict(feed or {}),
+        **({"feed": dict(feed)} if feed else {}),
         "latency_us": {
             "tick_to_signal": counters.tick_to_signal.summary(),
             "tick_to_order": counters.tick_to_order.summary(),
@@ -115,11 +115,20 @@ def _brokers(
             "orders_total": cores.execution.total(balance.broker),
             "positions_open": _positions_open(portfolio, balance.broker),
             **_figures(Standing(balance, positions)),
-            "held": {what or "all": why for (name, what), why in holds.items() if name == balance.broker},
-            **venues.get(balance.broker, {}),
+            **_of_venue(balance.broker, venues, holds),
         }
         for balance in portfolio.balances()
     }
+
+
+def _of_venue(
+    broker: str, venues: Mapping[str, Mapping[str, Any]], holds: Mapping[tuple[str, str], str]
+) -> dict[str, Any]:
+    """What a live broker adds; nothing of one that is a part of us."""
+    if broker not in venues:
+        return {}
+    held = {what or "all": why for (name, what), why in holds.items() if name == broker}
+    return {"held": held, **venues[broker]}
 
 
 def _positions_open(portfolio: PortfolioManager, broker: str) -> int:

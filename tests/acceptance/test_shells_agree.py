@@ -217,7 +217,7 @@ def live(loaded: Loaded, world: "World | Simulated", *, stop_after: int | None =
         daemon = Daemon(loaded, Options(speed=None, until_end=True, calendar=world.calendar))
 
         async def stop_in_time(after: int) -> None:
-            while daemon.turns is None or daemon.turns.row < after:
+            while daemon.walk is None or daemon.walk.row < after:
                 await anyio.lowlevel.checkpoint()
             daemon.stop()
 
@@ -226,8 +226,8 @@ def live(loaded: Loaded, world: "World | Simulated", *, stop_after: int | None =
                 group.start_soon(stop_in_time, stop_after)
             assert await daemon.run() == 0
             group.cancel_scope.cancel()
-        assert daemon.turns is not None
-        return daemon.turns.row
+        assert daemon.walk is not None
+        return daemon.walk.row
 
     return anyio.run(run)
 

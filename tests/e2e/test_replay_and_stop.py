@@ -9,8 +9,8 @@ from running import answer, count, daemon, run, select, status, strategy, write_
 
 STAGES = ("feed", "strategy", "risk", "execution", "portfolio")
 TOP = (
-    "state trading_enabled kill_switch pid started_at uptime_s version environment stages brokers strategies "
-    "ticks latency_us redis"
+    "mode state trading_enabled kill_switch pid started_at uptime_s version environment stages brokers "
+    "strategies ticks latency_us redis"
 )
 OF_A_BROKER = (
     "connected orders_open orders_total positions_open cash equity realized_pnl unrealized_pnl charges"

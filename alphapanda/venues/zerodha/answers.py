@@ -76,7 +76,7 @@ class Outcome(Struct, frozen=True, kw_only=True):
 
 
 def outcome_of(answer: Response | Lost) -> Outcome:
-    """By HTTP code, error_type and message (kite.md 1.2, 1.3), never by the class of an exception."""
+    """By HTTP code, error_type and message, never by the class of an exception."""
     if isinstance(answer, Lost):
         return Outcome(proof=Proof.UNKNOWN if answer.wrote else Proof.REJECTED, reason=_brief(answer.why))
     envelope = _envelope(answer)

@@ -17,7 +17,8 @@ from alphapanda.events import Fill, Money, Order, PositionEffect, Report, Report
 from alphapanda.times import SECOND_NS
 from alphapanda.venues.contract import Lets, Reporter
 from alphapanda.venues.zerodha.answers import Lost, Outcome, Proof, Response, outcome_of
-from alphapanda.venues.zerodha.books import BookRead, Books, OrderRow, TradeRow, stamp_ns
+from alphapanda.venues.zerodha.book_rows import BookRead, OrderRow, TradeRow, stamp_ns
+from alphapanda.venues.zerodha.books import Books
 from alphapanda.venues.zerodha.cancels import RESTS, Cancels
 from alphapanda.venues.zerodha.clock import MarketClock
 from alphapanda.venues.zerodha.follow import UNANSWERED, Follower

@@ -8,7 +8,7 @@ asked twice, so that a stuck exchange sees no storm.
 from msgspec import Struct
 
 from alphapanda.events import Order
-from alphapanda.venues.zerodha.books import OrderRow
+from alphapanda.venues.zerodha.book_rows import OrderRow
 
 RESTS = ("OPEN", "TRIGGER PENDING")
 """Statuses in which a cancel is taken, and none is on its way."""

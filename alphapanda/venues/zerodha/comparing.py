@@ -40,7 +40,8 @@ from alphapanda.events import (
 )
 from alphapanda.times import MINUTE_NS, day_of, start_of
 from alphapanda.venues.contract import Reporter
-from alphapanda.venues.zerodha.books import Books, HoldingRow, OrderRow, PositionRow, TradeRow
+from alphapanda.venues.zerodha.book_rows import HoldingRow, OrderRow, PositionRow, TradeRow
+from alphapanda.venues.zerodha.books import Books
 from alphapanda.venues.zerodha.charging import Charging
 from alphapanda.venues.zerodha.external import Foreign, ForeignTrade
 from alphapanda.venues.zerodha.holds import EVERYTHING

@@ -36,7 +36,7 @@ from alphapanda.events import (
     TransactionType,
 )
 from alphapanda.times import day_of, to_ns
-from alphapanda.venues.zerodha.books import OrderRow, TradeRow
+from alphapanda.venues.zerodha.book_rows import OrderRow, TradeRow
 
 EXTERNAL = "external"
 """Who asked for an order that somebody made by hand, or by another program."""

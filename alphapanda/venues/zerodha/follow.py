@@ -1,6 +1,6 @@
 """What became of our orders, judged by Kite's books. Pure: no clock, no door; books and answers come in.
 
-Rules, each of which a day on the real wire has needed (kite.md 1.3, 1.5, 2):
+Rules, each of which a day on the real wire has needed:
 
  * An order is ours by the id that Kite gave it, else by its tag. What is not ours is foreign, and left alone.
  * No answer is no rejection: the order is in doubt until a book shows it, or until its absence is proven: by
@@ -24,7 +24,7 @@ from msgspec.structs import replace
 from alphapanda.core.charges import Charges
 from alphapanda.events import STOPS, Fill, Order, OrderStatus, Report, ReportKind
 from alphapanda.times import day_of
-from alphapanda.venues.zerodha.books import BookRead, OrderRow, TradeRow, stamp_ns
+from alphapanda.venues.zerodha.book_rows import BookRead, OrderRow, TradeRow, stamp_ns
 from alphapanda.venues.zerodha.followed import AFTER, Followed
 
 S, K = OrderStatus, ReportKind

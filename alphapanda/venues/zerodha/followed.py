@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from msgspec import Struct, field
 
 from alphapanda.events import Order, OrderStatus, Report, ReportKind
-from alphapanda.venues.zerodha.books import OrderRow
+from alphapanda.venues.zerodha.book_rows import OrderRow
 
 S, K = OrderStatus, ReportKind
 

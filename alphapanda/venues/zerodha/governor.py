@@ -1,4 +1,4 @@
-"""Kite's limits on the rate of requests, kept before a request leaves (kite.md 4). Pure: time comes in.
+"""Kite's limits on the rate of requests, kept before a request leaves. Pure: time comes in.
 
 Kite counts calendar seconds on its own clock, which is not ours, and a request is some time on its way. So
 a request counts in every calendar second in which it may arrive: from `skew_ms` before we write it (Kite's

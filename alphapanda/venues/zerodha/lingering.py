@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from alphapanda.events import Order, OrderStatus
-from alphapanda.venues.zerodha.books import OrderRow
+from alphapanda.venues.zerodha.book_rows import OrderRow
 from alphapanda.venues.zerodha.cancels import RESTS
 
 PATIENCE_S = 60.0

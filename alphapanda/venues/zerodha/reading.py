@@ -11,7 +11,8 @@ import anyio
 from loguru import logger
 
 from alphapanda.errors import CannotStart, Fatal, Transient
-from alphapanda.venues.zerodha.books import BookRead, Books, OrderRow, TradeRow
+from alphapanda.venues.zerodha.book_rows import BookRead, OrderRow, TradeRow
+from alphapanda.venues.zerodha.books import Books
 from alphapanda.venues.zerodha.holds import EVERYTHING, Holds
 from alphapanda.venues.zerodha.session import Session
 

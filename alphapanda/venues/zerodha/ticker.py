@@ -21,7 +21,7 @@ from alphapanda.events import Instrument, MarketTick, TickBatch
 from alphapanda.kite.decode import Decoder
 from alphapanda.kite.ticks import Tick
 from alphapanda.times import SECOND_NS
-from alphapanda.venues.zerodha.books import Quote
+from alphapanda.venues.zerodha.book_rows import Quote
 from alphapanda.venues.zerodha.clock import MarketClock
 from alphapanda.venues.zerodha.connection import Connection
 from alphapanda.venues.zerodha.handshake import Door

@@ -13,7 +13,7 @@ from alphapanda.events import Depth, DepthLevel, MarketTick
 from alphapanda.kite.layout import DIVISORS
 from alphapanda.kite.ticks import BriefTick, IndexFullTick, IndexQuoteTick, QuoteTick, Tick, depth_of
 from alphapanda.times import IST, SECOND_NS, to_ist, to_ns
-from alphapanda.venues.zerodha.books import LATEST_NS, Quote
+from alphapanda.venues.zerodha.book_rows import LATEST_NS, Quote
 
 MOST_MOMENTS = 4_096
 _TIMED, _TRADED = (BriefTick, IndexFullTick), (BriefTick, QuoteTick)

@@ -13,7 +13,8 @@ from raw_peer import peer
 from zerodha_desk import KEY, TOKEN
 
 from alphapanda.errors import Transient
-from alphapanda.venues.zerodha.books import BookRead, Books, OrderRow, TradeRow, stamp_ns
+from alphapanda.venues.zerodha.book_rows import BookRead, OrderRow, TradeRow, stamp_ns
+from alphapanda.venues.zerodha.books import Books
 from alphapanda.venues.zerodha.roots import roots_at
 from alphapanda.venues.zerodha.session import Session
 

@@ -4,7 +4,7 @@ import pytest
 from builders import order
 
 from alphapanda.events import OrderStatus
-from alphapanda.venues.zerodha.books import OrderRow
+from alphapanda.venues.zerodha.book_rows import OrderRow
 from alphapanda.venues.zerodha.cancels import PAUSES_S, Cancels
 
 RESTING = order(status=OrderStatus.OPEN, broker_order_id="B1")

@@ -10,7 +10,7 @@ from alphapanda.core.comparison import OPENING, OVERNIGHT, key_of
 from alphapanda.core.market import FEE, RMS
 from alphapanda.errors import CannotStart, Fatal
 from alphapanda.events import ChargesCompared, Compared, ExternalSeen, OrderStatus
-from alphapanda.venues.zerodha.books import HoldingRow, PositionRow
+from alphapanda.venues.zerodha.book_rows import HoldingRow, PositionRow
 from alphapanda.venues.zerodha.comparing import net_of
 from alphapanda.venues.zerodha.external import EXTERNAL
 from alphapanda.venues.zerodha.holds import EVERYTHING

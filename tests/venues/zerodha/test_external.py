@@ -24,7 +24,7 @@ from alphapanda.events import (
 )
 from alphapanda.tables import tariff
 from alphapanda.times import day_of
-from alphapanda.venues.zerodha.books import OrderRow, TradeRow
+from alphapanda.venues.zerodha.book_rows import OrderRow, TradeRow
 from alphapanda.venues.zerodha.external import EXTERNAL, Foreign, ForeignTrade
 
 BROKER = "zerodha"

@@ -12,7 +12,7 @@ from alphapanda.core.charges import flat
 from alphapanda.core.execution import TradingEngine
 from alphapanda.events import Approved, Money, OrderFilled, OrderStatus, Report, ReportKind
 from alphapanda.times import DAY_NS, to_ist
-from alphapanda.venues.zerodha.books import BookRead, OrderRow, TradeRow
+from alphapanda.venues.zerodha.book_rows import BookRead, OrderRow, TradeRow
 from alphapanda.venues.zerodha.follow import Follower
 
 S, K = OrderStatus, ReportKind

@@ -3,7 +3,7 @@
 from builders import order
 
 from alphapanda.events import OrderStatus
-from alphapanda.venues.zerodha.books import OrderRow
+from alphapanda.venues.zerodha.book_rows import OrderRow
 from alphapanda.venues.zerodha.lingering import Lingering
 
 ON_ITS_WAY = order(status=OrderStatus.OPEN, broker_order_id="B1")

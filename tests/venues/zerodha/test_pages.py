@@ -4,7 +4,8 @@ import anyio
 import msgspec
 from anyio.lowlevel import checkpoint
 
-from alphapanda.venues.zerodha.books import UNREADABLE, OrderRow
+from alphapanda.venues.zerodha.book_rows import OrderRow
+from alphapanda.venues.zerodha.books import UNREADABLE
 from alphapanda.venues.zerodha.pages import MOST_AT_ONCE, Page
 
 

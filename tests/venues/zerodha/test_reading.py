@@ -5,7 +5,7 @@ from feeding import log_lines
 
 from alphapanda.errors import Transient
 from alphapanda.venues.zerodha import reading
-from alphapanda.venues.zerodha.books import BookRead
+from alphapanda.venues.zerodha.book_rows import BookRead
 from alphapanda.venues.zerodha.holds import EVERYTHING, Holds
 from alphapanda.venues.zerodha.reading import Need, Reading
 from alphapanda.venues.zerodha.session import Session

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from alphapanda.errors import CannotStart, Transient
 from alphapanda.events import Instrument
-from alphapanda.venues.zerodha.books import Quote
+from alphapanda.venues.zerodha.book_rows import Quote
 from alphapanda.venues.zerodha.clock import MarketClock
 from alphapanda.venues.zerodha.roots import roots_at
 from alphapanda.venues.zerodha.session import Session

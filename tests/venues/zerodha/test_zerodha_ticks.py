@@ -13,7 +13,7 @@ from alphapanda.events import Depth, DepthLevel, TickBatch
 from alphapanda.kite.decode import Counts, Decoder
 from alphapanda.kite.encode import HEARTBEAT, frame
 from alphapanda.times import IST, to_ist
-from alphapanda.venues.zerodha.books import Level, Levels, Ohlc, Quote
+from alphapanda.venues.zerodha.book_rows import Level, Levels, Ohlc, Quote
 from alphapanda.venues.zerodha.ticks import Converter, WireDepth, tick_of_quote, time_of
 
 NOW_NS = 1_776_224_700_250_000_000
