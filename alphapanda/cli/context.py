@@ -68,9 +68,10 @@ def say_mode(store: Path) -> None:
 def store_mode(store: Path) -> "Mode | None":
     """Whose money the book is about; None where it is the house's own."""
     from alphapanda.config import Mode
+    from alphapanda.events import REHEARSAL
     from alphapanda.store import offline
 
     owners = [owner for owner in offline.accounts(store).values() if owner]
     if not owners:
         return None
-    return Mode.REHEARSAL if any(owner.startswith("rehearsal") for owner in owners) else Mode.LIVE
+    return Mode.REHEARSAL if any(owner.startswith(REHEARSAL) for owner in owners) else Mode.LIVE

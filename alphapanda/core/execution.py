@@ -16,7 +16,6 @@ from alphapanda.events import (
     Approved,
     CancelOrder,
     CancelResting,
-    Fill,
     Halt,
     Order,
     OrderAdopted,
@@ -29,6 +28,7 @@ from alphapanda.events import (
     Report,
     ReportKind,
     Resume,
+    fill_of,
 )
 
 S, K = OrderStatus, ReportKind
@@ -221,25 +221,9 @@ class TradingEngine:
         self._orders[order.order_id] = moved
         if moved.status.ended:
             self._cancelling.pop(order.order_id, None)
-        return OrderFilled(moved, _fill_of(moved, report))
+        return OrderFilled(moved, fill_of(moved, report))
 
 
 def _still(order: Order, status: OrderStatus) -> str:
     """The reason it had: why an order was in doubt, or was not there, is over once it is there."""
     return "" if order.status in NOT_THERE and status not in NOT_THERE else order.reason
-
-
-def _fill_of(order: Order, report: Report) -> Fill:
-    return Fill(
-        trade_id=report.trade_id,
-        order_id=order.order_id,
-        broker=order.broker,
-        strategy_id=order.strategy_id,
-        instrument=order.instrument,
-        product=order.product,
-        transaction_type=order.transaction_type,
-        quantity=report.quantity,
-        price=report.price,
-        charges=report.charges,
-        traded_ns=report.time_ns,
-    )

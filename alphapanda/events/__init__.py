@@ -8,6 +8,7 @@ only through `msgspec.convert` or a decoder. The order of the files is that of t
 """
 
 from alphapanda.events.book import (
+    REHEARSAL,
     AccountOpened,
     Balance,
     Book,
@@ -73,6 +74,7 @@ from alphapanda.events.orders import (
     Validity,
     Verdict,
     Voided,
+    fill_of,
 )
 
 __all__ = [
@@ -80,6 +82,7 @@ __all__ = [
     "INDEX",
     "MIS",
     "PRICED",
+    "REHEARSAL",
     "SQUARE_OFF",
     "STOPS",
     "AccountOpened",
@@ -141,4 +144,5 @@ __all__ = [
     "Valued",
     "Verdict",
     "Voided",
+    "fill_of",
 ]

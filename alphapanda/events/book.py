@@ -134,6 +134,10 @@ class Snapshot(Struct, frozen=True):
     books: dict[str, Book]
 
 
+REHEARSAL = "rehearsal"
+"""How the account of a book begins that was made at an exchange on this machine."""
+
+
 class AccountOpened(Struct, frozen=True, omit_defaults=True):
     """The first entry of a broker's ledger. `account` says whose it is: no other may go on with the book."""
 

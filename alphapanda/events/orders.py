@@ -313,3 +313,20 @@ class Report(Struct, frozen=True, kw_only=True):
     quantity: int = 0
     price: Money = Money(0)
     charges: Money = Money(0)
+
+
+def fill_of(order: Order, report: Report) -> Fill:
+    """What a report of kind FILL means for the book."""
+    return Fill(
+        trade_id=report.trade_id,
+        order_id=order.order_id,
+        broker=order.broker,
+        strategy_id=order.strategy_id,
+        instrument=order.instrument,
+        product=order.product,
+        transaction_type=order.transaction_type,
+        quantity=report.quantity,
+        price=report.price,
+        charges=report.charges,
+        traded_ns=report.time_ns,
+    )

@@ -20,9 +20,9 @@ from alphapanda.core.charges import ZerodhaCharges
 from alphapanda.core.comparison import Reconciled, held_by
 from alphapanda.core.strategy import Strategy
 from alphapanda.errors import Transient
-from alphapanda.events import Fill, Money, Order, TickBatch
+from alphapanda.events import REHEARSAL, Fill, Money, Order, TickBatch
 from alphapanda.live.gate import Gate
-from alphapanda.live.identity import REHEARSAL, asked, session_of
+from alphapanda.live.identity import asked, session_of
 from alphapanda.live.listing import Listing
 from alphapanda.pipeline import Cores, Saved
 from alphapanda.plan import zerodha_charges
@@ -45,6 +45,7 @@ from alphapanda.venues.zerodha.tokens import Tokens
 from alphapanda.venues.zerodha.watch import watch
 
 prices = logger.bind(channel="market_data")
+trading = logger.bind(channel="trading")
 
 NAME = ZerodhaBroker.name
 COMPARISON = "comparison"
@@ -316,7 +317,7 @@ class Account:
             try:
                 await self._broker.refresh()
             except Transient as error:
-                prices.warning("the order book could not be read once more: {}", error)
+                trading.warning("the order book could not be read once more: {}", error)
 
     async def close(self) -> None:
         with anyio.CancelScope(shield=True):  # also where a start was stopped

@@ -7,9 +7,10 @@ from typing import Any
 import anyio
 from loguru import logger
 
-from alphapanda.config import Mode, Settings, mode_of
+from alphapanda.config import Settings
 from alphapanda.config.redaction import REDACTOR
 from alphapanda.errors import CannotStart, Fatal, Transient
+from alphapanda.events import REHEARSAL
 from alphapanda.store import Store
 from alphapanda.venues.zerodha.official import Refused
 from alphapanda.venues.zerodha.session import Session
@@ -17,8 +18,6 @@ from alphapanda.venues.zerodha.tokens import Tokens
 
 api = logger.bind(channel="api")
 
-REHEARSAL = "rehearsal"
-"""How the owner of a book begins that was made at an exchange on this machine."""
 TRIES, PAUSE_S = 5, 1.0
 """How often Kite is asked at a start before it is left to systemd to start again."""
 
@@ -52,7 +51,7 @@ def session_of(settings: Settings, tokens: Tokens) -> Session:
         return Session(zerodha.api_key, zerodha.access_token)
     token = tokens.read(zerodha.api_key)
     if token is None:
-        there = f" --rehearsal-url {tokens.root}" if mode_of(settings) is Mode.REHEARSAL else ""
+        there = f" --rehearsal-url {tokens.root}" if tokens.loopback else ""
         raise CannotStart(f"nobody has logged in at {tokens.root}; run `alphapanda login{there}`")
     if tokens.expired(token, time.time_ns()):
         expired = f"{token.expires:%H:%M on %d %B}"

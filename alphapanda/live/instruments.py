@@ -16,9 +16,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from alphapanda.config import Loaded, Settings
-from alphapanda.config.redaction import REDACTOR
-from alphapanda.errors import CannotStart, Transient
+from alphapanda.errors import Transient
 from alphapanda.events import Dump, Instrument, KnownDump
+from alphapanda.live.identity import session_of
 from alphapanda.pipeline import Saved
 from alphapanda.store import Store, instruments, lock
 from alphapanda.times import MINUTE_NS, day_of, start_of, to_ist
@@ -27,8 +27,7 @@ from alphapanda.venues.zerodha.books import Books
 from alphapanda.venues.zerodha.calls import Calls
 from alphapanda.venues.zerodha.dump import LEAST_ROWS, BadDump, changes, read_dump
 from alphapanda.venues.zerodha.governor import Governor
-from alphapanda.venues.zerodha.roots import Roots, roots_of
-from alphapanda.venues.zerodha.session import Session
+from alphapanda.venues.zerodha.roots import roots_of
 from alphapanda.venues.zerodha.tokens import Tokens
 
 prices = logger.bind(channel="market_data")
@@ -117,7 +116,8 @@ async def sync_alone(settings: Settings, store: Store) -> Synced:
     roots = roots_of(zerodha.api_root, zerodha.ws_root, zerodha.login_root)
     rehearsal = roots.rehearsal
     last = await _last(store, rehearsal)
-    books = Books(roots, _session(settings, roots), Calls(Governor()))
+    tokens = Tokens(Path(settings.storage.path).parent, roots)
+    books = Books(roots, session_of(settings, tokens), Calls(Governor()))
     try:
         body = await books.instruments()
         day = (await books.rehearsed()).now.date() if rehearsal else to_ist(time.time_ns()).date()
@@ -138,18 +138,6 @@ async def _sync_at_rest(settings: Settings) -> Synced:
     with lock.hold(path, as_daemon=False):
         async with Store(path) as store:
             return await sync_alone(settings, store)
-
-
-def _session(settings: Settings, roots: Roots) -> Session:
-    zerodha = settings.zerodha
-    if zerodha.access_token:
-        return Session(zerodha.api_key, zerodha.access_token)
-    token = Tokens(Path(settings.storage.path).parent, roots).read(zerodha.api_key)
-    if token is None:
-        at = f" --rehearsal-url {roots.api}" if roots.rehearsal else ""
-        raise CannotStart(f"nobody has logged in at {roots.api}; run `alphapanda login{at}`")
-    REDACTOR.learn([token.access_token])
-    return Session(zerodha.api_key, token.access_token, token.user_id)
 
 
 async def _last(store: Store, rehearsal: bool) -> KnownDump | None:

@@ -163,6 +163,15 @@ DOORS = {
 }
 """What the exchange may use in `exchange.serving` only: clocks, chance that no seed decides, and sockets."""
 
+VENUE_CORES = {
+    f"venues.zerodha.{name}"
+    for name in (
+        *("answers", "book_rows", "cancels", "clock", "dump", "external", "follow", "followed", "governor"),
+        *("holds", "lingering", "shards"),
+    )
+}
+"""What Zerodha's venue decides, apart from its doors: time and what was answered come in as arguments."""
+
 IMPURE_NAMES = {"open", "print", "input", "exec", "eval", "logger", "breakpoint", "__import__"}
 IMPURE_ATTRIBUTES = {"now", "utcnow", "today", "monotonic", "perf_counter", "uuid4", "getenv", "environ"}
 
@@ -383,6 +392,32 @@ def test_the_decisions_do_not_wait_look_at_the_clock_write_or_log():
         for node in ast.walk(module.tree)
         if isinstance(node, waiting)
         or (isinstance(node, ast.Name) and node.id in IMPURE_NAMES)
+        or (isinstance(node, ast.Attribute) and node.attr in IMPURE_ATTRIBUTES)
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_what_a_venue_decides_has_no_clock_chance_or_door_and_does_not_wait():
+    cores = [modules()[name] for name in sorted(VENUE_CORES)]
+    waiting = (ast.AsyncFunctionDef, ast.Await, ast.AsyncFor, ast.AsyncWith)
+    wrong = [
+        f"{module.at(node)}: {package}"
+        for module in cores
+        for package, node in packages(module)
+        if package not in PURE | {"csv", "hashlib"}
+    ]
+    wrong += [
+        f"{module.at(node)}: {name}"
+        for module in cores
+        for name, node in house_imports(module)
+        if name.startswith("venues.") and name not in VENUE_CORES
+    ]
+    wrong += [
+        f"{module.at(node)}: {type(node).__name__} {word(node)}"
+        for module in cores
+        for node in ast.walk(module.tree)
+        if isinstance(node, waiting)
+        or (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in IMPURE_NAMES)
         or (isinstance(node, ast.Attribute) and node.attr in IMPURE_ATTRIBUTES)
     ]
     assert not wrong, "\n".join(wrong)

@@ -1,4 +1,4 @@
-"""What Kite's books say: orders, trades, positions, holdings, margins, quotes and the instrument list.
+"""What Kite's books say: orders, trades, positions, holdings, quotes and the instrument list.
 
 Only reads. Whatever is odd about an answer (a time-out, a code, a page of a gateway, half a body) is
 Transient: asking again is the caller's business, with a pause. HTTP 403 TokenException ends the session for
@@ -26,10 +26,9 @@ from alphapanda.venues.zerodha.book_rows import (
     TradeRow,
 )
 from alphapanda.venues.zerodha.pages import Page
-from alphapanda.venues.zerodha.roots import Roots, tls
+from alphapanda.venues.zerodha.roots import TIMEOUT_S, Roots, tls
 from alphapanda.venues.zerodha.session import Session, SessionDead
 
-TIMEOUT_S = 7.0
 LIST_TIMEOUT_S = 60.0
 """The whole instrument list is several megabytes."""
 MOST_QUOTES = 500
@@ -93,10 +92,6 @@ class Books:
     async def trades(self) -> BookRead[TradeRow]:
         return await self._book("/trades", self._trades)
 
-    async def order_history(self, order_id: str) -> BookRead[OrderRow]:
-        """The states of one order, oldest first."""
-        return await self._book(f"/orders/{order_id}", Page(OrderRow, UNREADABLE))
-
     async def positions(self) -> BookRead[PositionRow]:
         """The net positions, day and overnight together."""
         asked_s = time.monotonic()
@@ -106,10 +101,6 @@ class Books:
     async def holdings(self) -> BookRead[HoldingRow]:
         return await self._book("/portfolio/holdings", Page(HoldingRow, UNREADABLE))
 
-    async def margins(self) -> dict[str, Any]:
-        """By segment, `equity` and `commodity`, as Kite has it."""
-        return await self._data("/user/margins", dict[str, Any])
-
     async def quote(self, keys: Iterable[str]) -> dict[str, Quote]:
         """By `EXCHANGE:SYMBOL`; what Kite does not know is left out."""
         wanted, found = list(keys), dict[str, Quote]()
@@ -118,10 +109,9 @@ class Books:
             found |= await self._data("/quote", dict[str, Quote], bucket=QUOTE, query=query)
         return found
 
-    async def instruments(self, exchange: str | None = None) -> bytes:
-        """The day's list as it came, CSV with a header."""
-        path = f"/instruments/{exchange}" if exchange else "/instruments"
-        return await self._get(path, OTHER, kind=CSV, timeout_s=LIST_TIMEOUT_S)
+    async def instruments(self) -> bytes:
+        """The day's list of all exchanges as it came, CSV with a header."""
+        return await self._get("/instruments", OTHER, kind=CSV, timeout_s=LIST_TIMEOUT_S)
 
     async def rehearsed(self) -> Rehearsed:
         """Of an exchange on this machine: which one it is, and what time it is there."""

@@ -28,8 +28,8 @@ from alphapanda.venues.zerodha.holds import Holds
 from alphapanda.venues.zerodha.lane import Lane
 from alphapanda.venues.zerodha.lingering import PATIENCE_S, Lingering
 from alphapanda.venues.zerodha.reading import START_S, Need, Reading
-from alphapanda.venues.zerodha.requests import Requests
-from alphapanda.venues.zerodha.roots import Roots
+from alphapanda.venues.zerodha.requests import AUTOMATIC, Requests
+from alphapanda.venues.zerodha.roots import TIMEOUT_S, Roots
 from alphapanda.venues.zerodha.session import Session
 from alphapanda.venues.zerodha.wire import Wire
 
@@ -40,8 +40,6 @@ ANSWER_S = 3.0
 DOUBT, FOUND = "doubt", "found"
 """Who holds a symbol."""
 UNTRADED = (ReportKind.REJECTED, ReportKind.ABSENT)
-AUTOMATIC = Money(-1)
-"""Market protection by Zerodha's own table."""
 
 
 def _on_report(_order: Order, _report: Report) -> None:
@@ -83,7 +81,7 @@ class ZerodhaBroker:
         fills: Iterable[Fill] = (),
         market_protection: Money = AUTOMATIC,
         quiet_period_s: float = 30.0,
-        timeout_s: float = 7.0,
+        timeout_s: float = TIMEOUT_S,
         start_s: float = START_S,
     ) -> None:
         self.holds = Holds(hold, release)
@@ -189,7 +187,6 @@ class ZerodhaBroker:
         ready = wire["connections"]["ready"] > 0
         return {
             "connected": self._session.alive and not self.reading.trouble and ready,
-            "session": "alive" if self._session.alive else f"dead: {self._session.why}",
             "trouble": self.reading.trouble,
             "books_age_s": self.reading.age_s(),
             "unknown": len(self._follower.doubted()),

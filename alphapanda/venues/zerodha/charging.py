@@ -14,9 +14,9 @@ from alphapanda.core.charges import ZerodhaCharges
 from alphapanda.core.comparison import NOTABLE
 from alphapanda.core.market import FEE, RMS
 from alphapanda.errors import Transient
-from alphapanda.events import ChargesCompared, Fill, Money, Order, Report, ReportKind
+from alphapanda.events import ChargesCompared, Fill, Money, Order, Report, ReportKind, fill_of
 from alphapanda.times import day_of
-from alphapanda.venues.zerodha.external import WHY, fill_of
+from alphapanda.venues.zerodha.external import WHY
 from alphapanda.venues.zerodha.official import Refused
 
 MOST_ROWS = 100

@@ -45,13 +45,14 @@ from alphapanda.venues.zerodha.books import Books
 from alphapanda.venues.zerodha.charging import Charging
 from alphapanda.venues.zerodha.external import Foreign, ForeignTrade
 from alphapanda.venues.zerodha.holds import EVERYTHING
+from alphapanda.venues.zerodha.reading import START_S
 from alphapanda.venues.zerodha.session import SessionDead
 
 INTERVAL_S = 30.0
 AGAIN_S = 2.0
 """How soon a difference is looked at again."""
-START_S, RETRY_S = 60.0, 1.0
-"""So long are the books asked for at a start, with these pauses."""
+RETRY_S = 1.0
+"""Pauses at a start between books that cannot be read."""
 LAST_TRIES = 5
 """So often are the books asked for at the end of the day."""
 QUIET_TRIES = 10

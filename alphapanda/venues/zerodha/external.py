@@ -11,7 +11,6 @@ is in the journal, as `ExternalSeen` and as fills of adopted orders.
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -34,9 +33,10 @@ from alphapanda.events import (
     Report,
     ReportKind,
     TransactionType,
+    fill_of,
 )
-from alphapanda.times import day_of, to_ns
-from alphapanda.venues.zerodha.book_rows import OrderRow, TradeRow
+from alphapanda.times import day_of
+from alphapanda.venues.zerodha.book_rows import OrderRow, TradeRow, stamp_ns
 
 EXTERNAL = "external"
 """Who asked for an order that somebody made by hand, or by another program."""
@@ -343,23 +343,6 @@ class Foreign:
         self._done[known] = self._done.get(known, 0) + units
 
 
-def fill_of(order: Order, report: Report) -> Fill:
-    """What execution makes of a FILL."""
-    return Fill(
-        trade_id=report.trade_id,
-        order_id=order.order_id,
-        broker=order.broker,
-        strategy_id=order.strategy_id,
-        instrument=order.instrument,
-        product=order.product,
-        transaction_type=order.transaction_type,
-        quantity=report.quantity,
-        price=report.price,
-        charges=report.charges,
-        traded_ns=report.time_ns,
-    )
-
-
 def foreign_trade(order: OrderRow, row: TradeRow, now_ns: int) -> ForeignTrade | None:
     """None for a row that makes no sense: the comparison of positions will show what it was."""
     side = row.transaction_type or order.transaction_type
@@ -374,14 +357,6 @@ def foreign_trade(order: OrderRow, row: TradeRow, now_ns: int) -> ForeignTrade |
         transaction_type=TransactionType(side),
         quantity=row.quantity,
         price=row.price,
-        time_ns=_moment(row.fill_timestamp or row.exchange_timestamp, now_ns),
+        time_ns=stamp_ns(row.fill_timestamp or row.exchange_timestamp, now_ns),
         by=RMS if RMS in (order.placed_by or "").lower() else EXTERNAL,
     )
-
-
-def _moment(stamp: str | None, now_ns: int) -> int:
-    """`yyyy-mm-dd HH:MM:SS`, IST."""
-    try:
-        return to_ns(datetime.fromisoformat(stamp)) if stamp else now_ns
-    except ValueError:
-        return now_ns

@@ -58,7 +58,8 @@ class Limits(Struct, frozen=True, kw_only=True):
     modifications: int = 25
     quote: int = 1
     historical: int = 3
-    other: int = 10
+    other: int = 8
+    """Of Kite's 10: `login` and other commands of this application ask beside the daemon."""
     skew_ms: int = 250
     """Kite's clock may be so far before or behind ours; a machine with NTP is within a tenth of it."""
     delay_ms: int = 250

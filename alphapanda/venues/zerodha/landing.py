@@ -16,13 +16,12 @@ from msgspec import Struct
 
 from alphapanda.errors import CannotStart, Fatal
 from alphapanda.venues.zerodha.official import Refused, Unreachable
-from alphapanda.venues.zerodha.roots import Roots, tls
+from alphapanda.venues.zerodha.roots import TIMEOUT_S, Roots, tls
 
-HOST, PORT, PATH = "127.0.0.1", 8687, "/"
+HOST, PATH = "127.0.0.1", "/"
 LONGEST_HEAD = 16 * 1024
 HEAD_S = 10.0
 """Browsers open connections in advance, and send nothing on them."""
-FOLLOWING_S = 7.0
 STATE = "state"
 
 PAGE = (
@@ -134,9 +133,9 @@ def followed(roots: Roots, api_key: str) -> str:
     where = urlsplit(login_url(roots, api_key))
     context, address = tls(roots.login), where.hostname or ""
     connection = (
-        http.client.HTTPConnection(address, where.port, timeout=FOLLOWING_S)
+        http.client.HTTPConnection(address, where.port, timeout=TIMEOUT_S)
         if context is None
-        else http.client.HTTPSConnection(address, where.port, timeout=FOLLOWING_S, context=context)
+        else http.client.HTTPSConnection(address, where.port, timeout=TIMEOUT_S, context=context)
     )
     try:
         connection.request("GET", f"{where.path}?{where.query}")

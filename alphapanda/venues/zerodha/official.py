@@ -19,14 +19,14 @@ from msgspec import Meta, Struct
 from alphapanda.errors import Transient
 from alphapanda.events import Money
 from alphapanda.times import IST
-from alphapanda.venues.zerodha.roots import Roots, tls
+from alphapanda.venues.zerodha.roots import TIMEOUT_S, Roots, tls
 from alphapanda.venues.zerodha.session import Session
 from alphapanda.venues.zerodha.tokens import SENDABLE, Token, expiry_of
 
-TIMEOUT_S = 7.0
-"""For a connection, and for each pause of an answer: the client's own default."""
 WHOLE = 3
-"""So many times-out may a call take in all: a peer that sends a byte now and then never ends one."""
+"""So many time-outs may a call take in all. The client counts one for the connection and one for each pause
+of an answer: a peer that sends a byte now and then never ends it.
+"""
 AT_ONCE = 2
 OURS_TO_SAY = ("Couldn't parse the JSON", "Unknown Content-Type")
 """How the client begins what Kite did not say; the rest of it is the answer itself, tokens and all."""

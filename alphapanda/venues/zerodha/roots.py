@@ -11,6 +11,8 @@ from alphapanda.errors import CannotStart
 
 REHEARSAL_KEY, REHEARSAL_SECRET = "rehearsal", "rehearsal-secret"
 """The application of every exchange on this machine: no secret."""
+TIMEOUT_S = 7.0
+"""What Kite's own client waits for an answer; so do all of ours."""
 API, TICKER, LOGIN = "https://api.kite.trade", "wss://ws.kite.trade", "https://kite.zerodha.com"
 
 

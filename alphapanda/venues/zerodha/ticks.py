@@ -12,8 +12,8 @@ from msgspec.structs import force_setattr
 from alphapanda.events import Depth, DepthLevel, MarketTick
 from alphapanda.kite.layout import DIVISORS
 from alphapanda.kite.ticks import BriefTick, IndexFullTick, IndexQuoteTick, QuoteTick, Tick, depth_of
-from alphapanda.times import IST, SECOND_NS, to_ist, to_ns
-from alphapanda.venues.zerodha.book_rows import LATEST_NS, Quote
+from alphapanda.times import IST, SECOND_NS, to_ist
+from alphapanda.venues.zerodha.book_rows import Quote, stamp_ns
 
 MOST_MOMENTS = 4_096
 _TIMED, _TRADED = (BriefTick, IndexFullTick), (BriefTick, QuoteTick)
@@ -150,9 +150,4 @@ def tick_of_quote(quote: Quote, token: int, now_ns: int) -> MarketTick:
 
 def time_of(text: str | None) -> int:
     """Seconds since 1970 (UTC) of a time of Kite's REST answers, which is IST; 0 where it is none."""
-    try:
-        moment = datetime.fromisoformat(text or "")
-    except ValueError:
-        return 0
-    time_ns = to_ns(moment)
-    return time_ns // SECOND_NS if 0 < time_ns < LATEST_NS else 0
+    return stamp_ns(text, 0) // SECOND_NS

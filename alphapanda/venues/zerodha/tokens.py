@@ -58,8 +58,8 @@ class Tokens:
 
     def __init__(self, folder: Path, roots: Roots) -> None:
         self.root = roots.api
-        self._loopback = is_loopback(roots.api)
-        self.path = folder / (REHEARSAL_FILE if self._loopback else FILE)
+        self.loopback = is_loopback(roots.api)
+        self.path = folder / (REHEARSAL_FILE if self.loopback else FILE)
 
     def read(self, api_key: str = "") -> Token | None:
         """None where nobody has logged in. `api_key`: the application it must be of; "" takes any.
@@ -79,7 +79,7 @@ class Tokens:
         if not SENDABLE.fullmatch(token.access_token) or None in zones:
             raise self._bad(f"is damaged; {AGAIN}")
         if token.root != self.root:
-            if self._loopback and is_loopback(token.root):
+            if self.loopback and is_loopback(token.root):
                 return None
             raise self._bad(f"is a login at {token.root}, not at {self.root}; {AGAIN}")
         if api_key and token.api_key != api_key:
@@ -88,7 +88,7 @@ class Tokens:
 
     def expired(self, token: Token, now_ns: int) -> bool:
         """By the wall clock; an exchange on this machine has a day of its own and says so itself."""
-        return not self._loopback and now_ns >= to_ns(token.expires)
+        return not self.loopback and now_ns >= to_ns(token.expires)
 
     def write(self, token: Token) -> None:
         """Whole or not at all, and never readable by others. Raises Fatal."""

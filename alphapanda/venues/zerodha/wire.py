@@ -26,7 +26,7 @@ from loguru import logger
 from alphapanda.errors import Fatal, Transient
 from alphapanda.venues.zerodha.answers import Lost, Response
 from alphapanda.venues.zerodha.reaching import reach
-from alphapanda.venues.zerodha.roots import Roots, tls
+from alphapanda.venues.zerodha.roots import TIMEOUT_S, Roots, tls
 from alphapanda.venues.zerodha.withdrawal import unconfirmed, withdraw
 
 Answered = Callable[[Response | Lost], None]
@@ -52,7 +52,7 @@ class NoConnection(Transient):
 class Wire:
     """`run` keeps the connections; `idle` and `send` are for the same loop."""
 
-    def __init__(self, roots: Roots, *, connections: int = 4, timeout_s: float = 7.0) -> None:
+    def __init__(self, roots: Roots, *, connections: int = 4, timeout_s: float = TIMEOUT_S) -> None:
         where = urlsplit(roots.api)
         self._host = where.hostname or ""
         self._port = where.port or (443 if where.scheme == "https" else 80)

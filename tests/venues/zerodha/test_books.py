@@ -24,9 +24,8 @@ READS = {
     "trades": lambda books: books.trades(),
     "positions": lambda books: books.positions(),
     "holdings": lambda books: books.holdings(),
-    "margins": lambda books: books.margins(),
     "quote": lambda books: books.quote(["NSE:INFY", "NSE:NOTHING"]),
-    "instruments": lambda books: books.instruments("NSE"),
+    "instruments": lambda books: books.instruments(),
 }
 
 
@@ -255,7 +254,7 @@ def test_the_payloads_that_kite_publishes_are_read():
     assert trades.unreadable == 0
     assert isinstance(trades.rows[0], TradeRow)
     assert trades.rows[0].price == Decimal("420.65")
-    history = of("order_info.json", lambda books: books.order_history("1"))
+    history = of("order_info.json", READS["orders"])
     assert history.rows[0].status == "PUT ORDER REQ RECEIVED"
     assert of("positions.json", READS["positions"]).unreadable == 0
     assert of("holdings.json", READS["holdings"]).unreadable == 0

@@ -21,7 +21,7 @@ def test_a_turn_that_is_free_comes_at_once_and_buckets_do_not_wait_for_each_othe
             await calls.turn("quote")
             for _ in range(3):
                 await calls.turn("historical")
-            for _ in range(10):
+            for _ in range(8):
                 await calls.turn("other")
         return calls
 

@@ -224,7 +224,7 @@ def test_what_risk_lets_through_is_never_a_second_late(pauses_ms, phase):
             governor.take(Kind.CANCEL, ready)
 
 
-@pytest.mark.parametrize(("bucket", "most"), [("quote", 1), ("historical", 3), ("other", 10)])
+@pytest.mark.parametrize(("bucket", "most"), [("quote", 1), ("historical", 3), ("other", 8)])
 def test_each_bucket_of_calls_has_its_limit_in_a_second(bucket, most):
     governor = Governor()
     now, gone = NOON + 77 * MILLISECOND, []
