@@ -44,7 +44,7 @@ class Side(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport  # type: ignore[assignment] - TCP
-        self.transport.set_write_buffer_limits(MOST_BUFFERED)  # type: ignore[union-attr]
+        self.transport.set_write_buffer_limits(MOST_BUFFERED)  # type: ignore[union-attr] - as above
 
     def data_received(self, data: bytes) -> None:
         now = perf_counter_ns()

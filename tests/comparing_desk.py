@@ -11,6 +11,7 @@ from datetime import datetime
 
 import anyio
 from builders import MARKET, order
+from feeding import NoLimits
 from kite_trader import KEY, USER
 
 from alphapanda.core.charges import ZerodhaCharges
@@ -49,13 +50,6 @@ async def facts(fact):
         await anyio.sleep(0.01)
 
 
-class Unlimited:
-    """The exchanges of these tests count no requests."""
-
-    async def turn(self, bucket: str) -> None: ...
-    def limited(self, bucket: str) -> None: ...
-
-
 class Journal:
     """What a restart finds: orders, fills, and what was found beside them. `events` are the comparer's."""
 
@@ -82,7 +76,7 @@ class Desk:
         self.held: dict[str, str] = {}
         self.halts: list[str] = []
         session = Session(KEY, trader.kite.access_token, USER)
-        self.books = Books(roots_at(trader.url), session, Unlimited())
+        self.books = Books(roots_at(trader.url), session, NoLimits())
         self.official = Official(roots_at(trader.url), session, timeout_s=PATIENCE_S)
         orders, fills = list(journal.orders.values()), journal.fills
         charges = ZerodhaCharges(tariff(), fills)

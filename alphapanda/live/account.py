@@ -327,7 +327,11 @@ class Account:
     # what `status` says
 
     def feed_summary(self) -> dict[str, Any]:
-        return {} if self._feed is None else self._feed.summary() | {"session": self._login()}
+        if self._feed is None:
+            return {}
+        skew_s = self._clock.skew_s
+        skew = {"clock_skew_s": None if skew_s is None else round(skew_s, 3)}
+        return self._feed.summary() | skew | {"session": self._login()}
 
     def venues(self) -> dict[str, dict[str, Any]]:
         return {} if self._broker is None else {NAME: self._broker.summary() | {"session": self._login()}}

@@ -209,7 +209,7 @@ def _tells_of_zerodha(found):
     """Only what the README names is relied on."""
     feed, broker = found["feed"], found["brokers"]["zerodha"]
     assert (found["mode"], feed["connected"], feed["wanted"]) == ("REHEARSAL", 1, 1)
-    assert {"ticking", "reconnects", "last_frame_age_s", "dropped", "malformed"} <= set(feed)
+    assert {"ticking", "reconnects", "last_frame_age_s", "dropped", "malformed", "clock_skew_s"} <= set(feed)
     assert (
         feed["session"] == broker["session"] == {"alive": True, "why": "", "user_id": "RH0001", "age_s": None}
     )

@@ -129,6 +129,7 @@ class Books:
     ) -> Data:
         body = await self._get(path, bucket, query=query)
         try:
+            # The kind is known when it is called; mypy wants to know it before.
             envelope = msgspec.json.decode(body, type=_Envelope[kind])  # type: ignore[valid-type]
         except UNREADABLE as error:
             raise Transient(f"Kite's answer to {path} makes no sense: {error}") from error

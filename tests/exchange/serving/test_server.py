@@ -7,16 +7,12 @@ import socket
 import ssl
 import subprocess
 from contextlib import closing, contextmanager
-from datetime import UTC, datetime, timedelta
 from functools import partial
-from ipaddress import ip_address
 
 import anyio
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+from certificates import certificate
+from cryptography.hazmat.primitives import serialization
 from exchange_server import exchange_server
 from running import COMMAND, FINISH_S, environment, eventually, run
 from websockets.sync.client import connect
@@ -207,35 +203,6 @@ def test_a_file_that_is_no_good_is_named_with_its_option_and_the_reason(tmp_path
     assert said in line
 
 
-def certificate(folder):
-    """A certificate for 127.0.0.1 that signs itself, and its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "rehearsal")])
-    begins = datetime.now(UTC) - timedelta(days=1)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(begins)
-        .not_valid_after(begins + timedelta(days=2))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    paths = folder / "cert.pem", folder / "key.pem"
-    paths[0].write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    paths[1].write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
-    return paths
-
-
 def test_with_a_certificate_it_speaks_tls_and_faults_still_strike(tmp_path):
     cert, key = certificate(tmp_path)
     script = tmp_path / "faults.toml"
@@ -290,7 +257,7 @@ def test_a_value_that_would_break_it_later_is_refused_at_once(tmp_path, option, 
 
 def test_a_certificate_without_its_key_is_refused(tmp_path):
     cert, key = certificate(tmp_path)
-    assert "cert.pem" in refused(certificate=cert, key=cert)
+    assert cert.name in refused(certificate=cert, key=cert)
     assert "missing.pem" in refused(certificate=tmp_path / "missing.pem", key=key)
 
 

@@ -77,7 +77,6 @@ def test_every_book_of_a_new_account_can_be_read(server):
     assert (empty.rows, empty.unreadable) == ((), 0)
     assert empty.asked_s <= empty.answered_s
     assert ask(server.url, READS["positions"]).rows == ()
-    assert "equity" in ask(server.url, READS["margins"])
     quotes = ask(server.url, READS["quote"])
     assert list(quotes) == ["NSE:INFY"]
     assert quotes["NSE:INFY"].lower_circuit_limit < Decimal(str(quotes["NSE:INFY"].last_price))

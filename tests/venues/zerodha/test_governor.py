@@ -291,7 +291,7 @@ def test_a_clock_that_is_put_back_is_no_second_helping():
 
 
 @pytest.mark.parametrize("days", [1, 30, 365])
-def test_M53_a_day_that_was_skipped_by_mistake_is_counted_on_when_the_clock_is_put_right(days):  # noqa: N802
+def test_M53_a_day_that_was_skipped_by_mistake_is_counted_on_when_the_clock_is_put_right(days):  # noqa: N802 - the fault's name
     governor = Governor()
     governor.restore(4_799, DAY)
     assert governor.take(Kind.ENTRY, NOON + days * DAY_NS) == 0

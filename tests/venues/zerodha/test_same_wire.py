@@ -143,7 +143,7 @@ def compare(server, cases):
 
 
 def placing(requests, an_order, variety, more):
-    told = lambda kite: official(an_order, variety, more, kite)  # noqa: E731
+    told = lambda kite: official(an_order, variety, more, kite)  # noqa: E731 - one line is enough
     return told, requests.place(an_order, variety=variety, **({"market_protection": Money(-1)} | more))
 
 
@@ -192,7 +192,7 @@ def changing(requests, an_order, variety, changes):
         name: float(value) if isinstance(value, Money) else value.value if hasattr(value, "value") else value
         for name, value in changes.items()
     }
-    told = lambda kite: kite.modify_order(variety, an_order.broker_order_id, **plain)  # noqa: E731
+    told = lambda kite: kite.modify_order(variety, an_order.broker_order_id, **plain)  # noqa: E731 - one line is enough
     return told, requests.modify(an_order, variety=variety, **changes)
 
 

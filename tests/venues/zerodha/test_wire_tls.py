@@ -43,6 +43,19 @@ def named(text: str) -> x509.Name:
 
 
 def signed(name, key, issuer, issuer_key, *, ca=False, until=NOW + DAY, hosts=(HERE,)):
+    """With all that Python 3.13 asks of a chain (VERIFY_X509_STRICT)."""
+    identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key())
+    may_sign = x509.KeyUsage(
+        digital_signature=True,
+        key_cert_sign=ca,
+        crl_sign=ca,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        encipher_only=False,
+        decipher_only=False,
+    )
     return (
         x509.CertificateBuilder()
         .subject_name(name)
@@ -53,6 +66,9 @@ def signed(name, key, issuer, issuer_key, *, ca=False, until=NOW + DAY, hosts=(H
         .not_valid_after(until)
         .add_extension(x509.SubjectAlternativeName(hosts), critical=False)
         .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .add_extension(identifier, critical=False)
+        .add_extension(may_sign, critical=True)
         .sign(issuer_key, hashes.SHA256())
     )
 
@@ -121,7 +137,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("kind", REFUSED)
-def test_M43_no_byte_of_an_order_goes_to_who_cannot_prove_to_be_kite(kind, tmp_path, trusted):  # noqa: N802
+def test_M43_no_byte_of_an_order_goes_to_who_cannot_prove_to_be_kite(kind, tmp_path, trusted):  # noqa: N802 - the fault's name
     make, why = REFUSED[kind]
 
     async def main():
@@ -148,7 +164,7 @@ def of_old(made: ssl.SSLContext) -> ssl.SSLContext:
 
 
 @pytest.mark.skipif(not ssl.HAS_TLSv1_1, reason="this machine cannot speak TLS 1.1, not even to be refused")
-def test_M43_who_speaks_an_old_protocol_only_gets_no_byte_of_an_order(tmp_path, trusted):  # noqa: N802
+def test_M43_who_speaks_an_old_protocol_only_gets_no_byte_of_an_order(tmp_path, trusted):  # noqa: N802 - the fault's name
     def old_client(port):
         trusting = of_old(ssl.create_default_context(cafile=tmp_path / "ca.pem"))
         with (
