@@ -99,7 +99,7 @@ async def books(urls: Urls) -> None:
     async def one(case: str, url: str) -> None:
         made = Books(roots_at(url), Session(KEY, TOKEN), Calls(Governor()))
         try:
-            say(case, await made.margins())
+            say(case, (await made.positions()).rows)
         except Exception as error:  # noqa: BLE001 - whatever it raises is told
             say(case, error)
 
