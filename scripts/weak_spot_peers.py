@@ -25,7 +25,9 @@ BAD = CASES[1:]
 TOKEN = "a-token-nobody-may-read"  # noqa: S105 - it is looked for in what a server could read
 INSTRUMENT = 408065
 _PATIENCE_S = 60.0
-_PROFILE = b'{"status":"success","data":{"user_id":"RH0001","user_name":"R","exchanges":[],"products":[],"net":[]}}'
+_PROFILE = (
+    b'{"status":"success","data":{"user_id":"RH0001","user_name":"R","exchanges":[],"products":[],"net":[]}}'
+)
 _MAGIC = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455, 1.3
 _Key = ec.EllipticCurvePrivateKey
 
