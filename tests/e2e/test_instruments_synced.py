@@ -105,7 +105,7 @@ REFUSED = {
 }
 
 
-def test_M62_a_list_that_is_missing_of_yesterday_or_cut_off_leaves_the_old_one(folder, server):  # noqa: N802
+def test_M62_a_list_that_is_missing_of_yesterday_or_cut_off_leaves_the_old_one(folder, server):  # noqa: N802 - the fault's name
     strike(server, "missing")
     assert sync(folder, server).line.endswith("; there is none yet")
     server.admin("faults", {"clear": True})
@@ -136,7 +136,7 @@ def test_the_day_after_contracts_have_ended_there_is_a_list_without_them(tmp_pat
     assert min(days) == "2026-04-23"
 
 
-def test_M62_on_a_list_of_yesterday_nothing_is_entered_until_there_is_one_of_today(  # noqa: N802
+def test_M62_on_a_list_of_yesterday_nothing_is_entered_until_there_is_one_of_today(  # noqa: N802 - the fault's name
     tmp_path,
 ):
     """The daemon starts on the list of the day before, and is given today's while it runs."""

@@ -130,7 +130,7 @@ class Books:
         body = await self._get(path, bucket, query=query)
         try:
             # The kind is known when it is called; mypy wants to know it before.
-            envelope = msgspec.json.decode(body, type=_Envelope[kind])  # type: ignore[valid-type]
+            envelope = msgspec.json.decode(body, type=_Envelope[kind])  # type: ignore[valid-type]  # made here
         except UNREADABLE as error:
             raise Transient(f"Kite's answer to {path} makes no sense: {error}") from error
         if envelope.status != "success" or envelope.error_type or envelope.data is None:
