@@ -28,6 +28,8 @@ from alphapanda.events import (
     CancelResting,
     ClosePosition,
     DayRolled,
+    ExternalHeld,
+    FeedRestarted,
     Fill,
     Halt,
     Instrument,
@@ -107,18 +109,21 @@ FLOW: tuple[Edge, ...] = (
     Edge(Resume, Stage.STRATEGY, Keep.BOUNDED),
     Edge(Resume, Stage.RISK, Keep.BOUNDED),
     Edge(Resume, Stage.EXECUTION, Keep.BOUNDED),
+    Edge(FeedRestarted, Stage.STRATEGY, Keep.BOUNDED),
     Edge(ClosePosition, Stage.STRATEGY, Keep.BOUNDED),
     Edge(StrategyPaused, Stage.STRATEGY, Keep.BOUNDED),
     Edge(StrategyResumed, Stage.STRATEGY, Keep.BOUNDED),
     Edge(StrategyResumed, Stage.RISK, Keep.BOUNDED),
     Edge(StrategyQuarantined, Stage.STRATEGY, Keep.BOUNDED),
     Edge(LimitChanged, Stage.RISK, Keep.BOUNDED),
+    Edge(ExternalHeld, Stage.RISK, Keep.BOUNDED),
     Edge(CancelResting, Stage.EXECUTION, Keep.BOUNDED),
     Edge(OrderAdopted, Stage.EXECUTION, Keep.BOUNDED),
 )
 """Every event that crosses, and to whom. `PlaceOrder` and `CancelOrder` cross no queue: the execution shell
 performs them at once. `Booked`, `Valued`, `DayRolled`, `Marked`, `StrategyFailed` and what was found beside a
-broker's books (`Compared`, `ChargesCompared`, `ExternalSeen`) end in the journal and the log."""
+broker's books (`Compared`, `ChargesCompared`, `ExternalSeen`, `ExternalOrder`, `OrderFound`, `OrderAccepted`)
+end in the journal and the log."""
 
 
 def targets(event: type) -> tuple[Stage, ...]:

@@ -16,12 +16,14 @@ from alphapanda.events import (
     Balance,
     ChargesCompared,
     Compared,
+    ExternalOrder,
     ExternalSeen,
     Figures,
     Fill,
     Instrument,
     Money,
     Order,
+    OrderFound,
     Position,
     Refused,
     TradingSignal,
@@ -185,6 +187,38 @@ def external_row(seen: ExternalSeen) -> Row:
         "product": seen.product,
         "quantity": seen.quantity,
         "changed_ns": seen.time_ns,
+    }
+
+
+def external_order_row(order: ExternalOrder) -> Row:
+    return {
+        "broker": order.broker,
+        "broker_order_id": order.broker_order_id,
+        "exchange": order.exchange,
+        "tradingsymbol": order.tradingsymbol,
+        "product": order.product,
+        "transaction_type": order.transaction_type,
+        "order_type": order.order_type,
+        "quantity": order.quantity,
+        "filled_quantity": order.filled_quantity,
+        "price": text(order.price) if order.price else None,
+        "average_price": text(order.average_price) if order.average_price else None,
+        "status": order.status,
+        "reason": order.reason,
+        "placed_by": order.placed_by,
+        "changed_ns": order.time_ns,
+    }
+
+
+def found_row(found: OrderFound) -> Row:
+    return {
+        "broker": found.broker,
+        "order_id": found.order_id,
+        "broker_order_id": found.broker_order_id,
+        "exchange": found.exchange,
+        "tradingsymbol": found.tradingsymbol,
+        "was": found.was,
+        "found_ns": found.time_ns,
     }
 
 

@@ -1,8 +1,8 @@
 """A day of orders of which a part has no clear answer: nothing doubled, nothing lost, nothing left unknown.
 
 The daemon is the installed one, with a strategy that asks for orders (trial_strategies.py); the exchange
-takes a part of them and does not say so, or has not taken them, or takes them late. At the end its books are
-held against the daemon's, row by row.
+takes a part of them and does not say so, or has not taken them, or takes them late. At the end the judge of
+the tests holds its history and the wire against the daemon's journal.
 """
 
 import json
@@ -10,10 +10,13 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+from oracle.evidence import Evidence
+from oracle.judge import Broken, judge
+from oracle.witness import Witness, witness
 from trial_children import ExchangeChild, exchange_child
 from trial_daemon import Daemon, roots_of, running
 
@@ -24,6 +27,8 @@ ENDING_S = 240.0
 """After the last order: what rests ends after a minute, what is unknown after the quiet period."""
 POLL_S = 1.0
 STRATEGY = "asking_1"
+DECIDED = ("I1", "I2", "I3", "I4", "I12", "I13", "I14")
+"""Of these the evidence of such a day must be enough."""
 
 
 class Day(NamedTuple):
@@ -75,7 +80,7 @@ def script(part: float, late_s: float) -> dict[str, Any]:
     return {"fault": faults}
 
 
-def config(server: ExchangeChild, day: Day) -> dict[str, Any]:
+def config(server: ExchangeChild, wire: Witness, day: Day) -> dict[str, Any]:
     rows = server.get("/instruments/NSE").decode().splitlines()
     head = rows[0].split(",")
     listed = [dict(zip(head, row.split(","), strict=True)) for row in rows[1:]]
@@ -83,7 +88,7 @@ def config(server: ExchangeChild, day: Day) -> dict[str, Any]:
     return {
         "active_brokers": ["zerodha"],
         "feed": {"source": "zerodha"},
-        "zerodha": roots_of(server) | {"quiet_period_s": day.quiet_s},
+        "zerodha": roots_of(server) | {"api_root": wire.url, "quiet_period_s": day.quiet_s},
         "risk": {"max_orders_per_minute": 0, "max_orders_per_day": 0, "max_open_positions": 0},
         "strategies": [
             {
@@ -114,87 +119,16 @@ def walked(daemon: Daemon, orders: int, tell: Any) -> None:
         time.sleep(POLL_S)
 
 
-def compared(
-    server: ExchangeChild, orders: list[dict[str, Any]], trades: list[dict[str, Any]]
-) -> dict[str, Any]:
-    """The exchange's books beside the daemon's; a sentence for each thing that is wrong."""
-    theirs = json.loads(server.get("/orders"))["data"]
-    traded = json.loads(server.get("/trades"))["data"]
-    wrong: list[str] = []
-    tags = Counter(row["tag"] for row in theirs)
-    doubled = [tag for tag, count in tags.items() if count > 1]
-    wrong += [f"tag {tag} is on {tags[tag]} orders of the exchange" for tag in doubled]
-    ours = {row["tag"]: row for row in orders}
-    lost = 0
-    for row in theirs:
-        mine = ours.get(row["tag"])
-        if mine is None or mine["broker_order_id"] != row["order_id"]:
-            lost += 1
-            wrong.append(f"{row['order_id']} ({row['tag']}, {row['status']}) is not in our journal: {mine}")
-    for row in orders:
-        if row["tag"] not in tags and row["status"] not in ("NOT_FOUND", "REJECTED", "WITHHELD"):
-            lost += 1
-            wrong.append(f"{row['order_id']} is {row['status']}, and the exchange has none with its tag")
-    states = [
-        f"{row['order_id']} is {row['status']} there, and {ours[row['tag']]['status']} in our journal"
-        for row in theirs
-        if row["tag"] in ours and not _agree(row, ours[row["tag"]])
-    ]
-    here = Counter(_trade(trade, _of(trade, orders)) for trade in trades)
-    there = Counter(
-        (
-            trade["order_id"],
-            trade["tradingsymbol"],
-            trade["transaction_type"],
-            trade["quantity"],
-            _rupees(trade["average_price"]),
-        )
-        for trade in traded
+def judged_by(server: ExchangeChild, wire: Witness, store: Path, day: Day) -> list[Broken]:
+    """What the judge of the tests says of the store, the exchange's history and the wire."""
+    run = Evidence(
+        stores=[store],
+        history=[json.loads(line) for line in server.get("/admin/history").splitlines()],
+        wire=wire.lines(),
+        settled=True,
+        quiet_period_s=day.quiet_s,
     )
-    differ = (here - there) + (there - here)
-    wrong += states
-    wrong += [f"trade {row} is on one side only" for row in differ]
-    return {
-        "orders": len(orders),
-        "at_the_exchange": len(theirs),
-        "doubled": len(doubled),
-        "lost": lost,
-        "unknown": sum(row["status"] in ("UNKNOWN", "SENT", "PREPARED") for row in orders),
-        "states_differ": len(states),
-        "trades": len(traded),
-        "trades_differ": differ.total(),
-        "wrong": wrong,
-    }
-
-
-ENDS = {
-    "COMPLETE": ("FILLED",),
-    "CANCELLED": ("CANCELLED",),
-    "REJECTED": ("REJECTED",),
-}
-
-
-def _agree(theirs: dict[str, Any], ours: dict[str, Any]) -> bool:
-    ends = ENDS.get(theirs["status"], ("OPEN", "PARTIAL"))
-    return ours["status"] in ends and ours["filled_quantity"] == theirs["filled_quantity"]
-
-
-def _of(trade: dict[str, Any], orders: list[dict[str, Any]]) -> str:
-    return next((str(row["broker_order_id"]) for row in orders if row["order_id"] == trade["order_id"]), "")
-
-
-def _trade(trade: dict[str, Any], broker_order_id: str) -> tuple[Any, ...]:
-    return (
-        broker_order_id,
-        trade["tradingsymbol"],
-        trade["transaction_type"],
-        trade["quantity"],
-        _rupees(trade["price"]),
-    )
-
-
-def _rupees(price: float) -> Decimal:
-    return Decimal(str(price)).quantize(Decimal("0.01"))
+    return judge(run, decided=DECIDED)
 
 
 def ambiguous(day: Day, *, silent: bool) -> int:
@@ -209,21 +143,33 @@ def ambiguous(day: Day, *, silent: bool) -> int:
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="ambiguous-") as name, exchange_child(*words) as server:
         server.admin("faults", script(day.part, day.late_s))
-        with running(Path(name), config(server, day)) as daemon:
+        store = Path(name) / "var/alphapanda.db"
+        with (
+            witness(server.url, store, Path(name)) as wire,
+            running(Path(name), config(server, wire, day)) as daemon,
+        ):
             walked(daemon, day.orders, tell)
-            found = compared(server, daemon.answer("orders"), daemon.answer("trades"))
-        faults = server.admin("faults")["faults"]
+            orders = daemon.answer("orders")
+            broken = judged_by(server, wire, store, day)
+        faults, server_orders = server.admin("faults")["faults"], server.get("/orders")
     kinds = Counter[str]()
     for fault in faults:
         kinds[fault["do"]] += fault["count"]
+    caught = Counter(each.invariant for each in broken)
+    unknown = sum(row["status"] in ("UNKNOWN", "SENT", "PREPARED") for row in orders)
     document = {
-        "orders": found["orders"],
+        "orders": len(orders),
         "ambiguous": kinds.total(),
-        **{name: value for name, value in found.items() if name not in ("orders", "wrong")},
+        "at_the_exchange": len(json.loads(server_orders)["data"]),
+        "doubled": caught["I2"],
+        "lost": caught["I3"],
+        "trades_differ": caught["I4"],
+        "invariants_broken": len(caught),
+        "unknown": unknown,
         "seconds": round(time.monotonic() - began),
         "kinds": dict(kinds.most_common()),
     }
-    for sentence in found["wrong"][:20]:
-        print(f"campaign: {sentence}", file=sys.stderr, flush=True)
+    for each in broken[:20]:
+        print(f"campaign: {each}", file=sys.stderr, flush=True)
     print(json.dumps(document))
-    return 1 if found["wrong"] or document["unknown"] or found["orders"] < day.orders or not kinds else 0
+    return 1 if broken or unknown or len(orders) < day.orders or not kinds else 0

@@ -1,6 +1,7 @@
 """The trials of the live venue: what each takes. They are imported when they are asked for."""
 
 import argparse
+from pathlib import Path
 from typing import Any
 
 
@@ -28,6 +29,16 @@ def offer(trials: Any) -> None:
         help="whether the exchange counts requests as Kite does",
     )
 
+    killed = _trial(trials, "kill9", "a live daemon killed at random and at every fail point", _kill9)
+    killed.add_argument("--cycles", type=int, default=300, help="how many lives are ended by kill -9")
+    killed.add_argument("--seed", type=int, default=1, help="the same seed, the same kills and faults")
+    killed.add_argument("--intents", type=int, default=10_000, help="intents in the journal beforehand")
+    killed.add_argument("--keep", type=Path, help="folder for what it writes, instead of a temporary one")
+    switched = _trial(trials, "kill-switch", "the kill switch in mid burst, and over kill -9", _kill_switch)
+    switched.add_argument("--runs", type=int, default=300, help="how often it is switched on")
+    switched.add_argument("--seed", type=int, default=1, help="the same seed, the same moments")
+    _trial(trials, "seeded-bugs", "mistakes that the judge of the tests must notice", _seeded)
+
 
 def _trial(trials: Any, name: str, what: str, do: Any) -> argparse.ArgumentParser:
     trial: argparse.ArgumentParser = trials.add_parser(name, help=what)
@@ -46,6 +57,24 @@ def _reconnects(given: argparse.Namespace) -> int:
     from campaign_reconnects import reconnects
 
     return reconnects(given.count, given.seed, given.instruments, silent=given.json)
+
+
+def _kill9(given: argparse.Namespace) -> int:
+    from campaign_kill9 import Trial, kill9
+
+    return kill9(Trial(given.cycles, given.seed, given.intents), given.keep, silent=given.json)
+
+
+def _kill_switch(given: argparse.Namespace) -> int:
+    from campaign_kill_switch import kill_switch
+
+    return kill_switch(given.runs, given.seed, silent=given.json)
+
+
+def _seeded(given: argparse.Namespace) -> int:
+    from campaign_seeded_bugs import seeded_bugs
+
+    return seeded_bugs(silent=given.json)
 
 
 def _ambiguous(given: argparse.Namespace) -> int:

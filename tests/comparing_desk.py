@@ -105,7 +105,7 @@ class Desk:
             halt=self.halts.append,
             charging=self.charging,
             ours=lambda: held_by(self.journal.fills),
-            last_day=journal.known.day,
+            known=journal.known,
             **{"interval_s": 0.05, "again_s": 0.02} | options,
         )
         self.comparer.report = self.on_report

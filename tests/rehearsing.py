@@ -13,6 +13,8 @@ from typing import Any
 from exchange_server import ExchangeServer
 from kite_trader import Trader
 from kiteconnect.exceptions import NetworkException
+from oracle import judge as oracle
+from oracle.evidence import Evidence
 from running import answer, eventually
 
 PAISA = Decimal("0.01")
@@ -157,4 +159,7 @@ def positions_of(url: str) -> list[Row]:
 def seen_by(server: ExchangeServer, folder: Path) -> Told:
     """The judge's word on a day that is over at an exchange that still runs."""
     server.admin("clock", {"pause": True})
+    run = Evidence(stores=[folder / "var/alphapanda.db"], history=server.history(), settled=True)
+    broken = oracle.judge(run, decided=("I2", "I3", "I12", "I14"))
+    assert not broken, broken
     return judge(folder, server.history("order", "trade"), positions_of(server.url))

@@ -8,7 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -55,6 +55,7 @@ def write_config(folder: Path, **sections: Any) -> Path:
     whole = {
         "feed": {"source": "replay", "replay": {"paths": ["prices"]}},
         "strategies": [strategy()],
+        "storage": {"reserve_mib": 1},  # what is killed leaves it
     } | sections
     path = folder / "config.toml"
     path.write_text(tomli_w.dumps(whole), encoding="utf-8")
@@ -81,10 +82,19 @@ def environment(changes: Mapping[str, str] | None = None) -> dict[str, str]:
     return kept | dict(changes or {})
 
 
-def run(folder: Path, *words: object, env: Mapping[str, str] | None = None, within: float = FINISH_S) -> Done:
-    """`alphapanda words…` in `folder`; a command that takes longer than `within` is killed and fails."""
+def run(
+    folder: Path,
+    *words: object,
+    env: Mapping[str, str] | None = None,
+    within: float = FINISH_S,
+    before: Sequence[str] = (),
+) -> Done:
+    """`alphapanda words…` in `folder`; a command that takes longer than `within` is killed and fails.
+
+    `before` is a command that becomes it, such as one that takes rights away.
+    """
     ended = subprocess.run(
-        [COMMAND, *map(str, words)],
+        [*before, COMMAND, *map(str, words)],
         cwd=folder,
         env=environment(env),
         stdin=subprocess.DEVNULL,
@@ -183,18 +193,22 @@ class Daemon:
 
 @contextmanager
 def daemon(
-    folder: Path, *words: object, env: Mapping[str, str] | None = None, log: str | None = None
+    folder: Path,
+    *words: object,
+    env: Mapping[str, str] | None = None,
+    log: str | None = None,
+    before: Sequence[str] = (),
 ) -> Iterator[Daemon]:
     """`alphapanda run words…`, which does not outlive the block.
 
     The block begins once its log says that it is ready and `status --json` agrees; with `log`, once its log
-    has these words, and nobody has asked it anything.
+    has these words, and nobody has asked it anything. `before`: see `run`.
     """
     number = sum(1 for _ in folder.glob("daemon-*.log"))
     path = folder / f"daemon-{number}.log"
     with path.open("wb") as output:
         process = subprocess.Popen(
-            [COMMAND, "run", *map(str, words)],
+            [*before, COMMAND, "run", *map(str, words)],
             cwd=folder,
             env=environment(env),
             stdin=subprocess.DEVNULL,

@@ -24,6 +24,8 @@ from alphapanda.events import (
     CancelResting,
     ClosePosition,
     DayRolled,
+    ExternalHeld,
+    FeedRestarted,
     Halt,
     LimitChanged,
     Marked,
@@ -75,6 +77,8 @@ FROM_OUTSIDE = {
     StrategyResumed,
     LimitChanged,
     OrderAdopted,
+    ExternalHeld,
+    FeedRestarted,
 }
 
 
@@ -119,6 +123,7 @@ EXAMPLES = {
         OrderClosed(order(status=S.CANCELLED)),
         Snapshot({}),
         Halt("", "", TEN_NS),
+        FeedRestarted(TEN_NS),
         Resume("", "", TEN_NS),
         ClosePosition(
             broker="paper",
@@ -143,6 +148,7 @@ EXAMPLES = {
         ),
         CancelResting(order(), "test"),
         OrderAdopted(order()),
+        ExternalHeld("zerodha", ()),
     )
 }
 """One event of each type that the flow table names."""

@@ -264,7 +264,9 @@ async def open_desk(server: ExchangeServer, **options: Any):
         async with anyio.create_task_group() as group:
             await group.start(desk.broker.run)
             yield desk
+            held = dict(desk.held)
             group.cancel_scope.cancel()
+        desk.held = held  # as it was before it stopped: then all is held
     finally:
         await desk.books.close()
 

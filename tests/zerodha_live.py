@@ -4,6 +4,7 @@ Its signals come with the clock and not with a tick, so that it also asks for or
 """
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -88,9 +89,9 @@ def log_in(folder: Path, server: ExchangeServer) -> None:
     assert done.code == 0, done
 
 
-def at_work(folder: Path, server: ExchangeServer) -> Any:
+def at_work(folder: Path, server: ExchangeServer, before: Sequence[str] = ()) -> Any:
     """A daemon that trades there; see `running.daemon`."""
-    return daemon(folder, "--rehearsal-url", server.url)
+    return daemon(folder, "--rehearsal-url", server.url, before=before)
 
 
 def tell(folder: Path, **words: Any) -> None:

@@ -15,6 +15,7 @@ from alphapanda.cli import (
     close,
     demo,
     exchange,
+    fail_points,
     instruments,
     kill_switch,
     login,
@@ -102,6 +103,7 @@ app.add_typer(reconcile.app, name="reconcile")
 app.add_typer(stages.app, name="stages")
 app.add_typer(instruments.app, name="instruments")
 app.add_typer(calendar_command.app, name="calendar")
+app.command("fail-points")(fail_points.fail_points)
 app.add_typer(config_command.app, name="config")
 
 

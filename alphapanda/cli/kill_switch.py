@@ -3,19 +3,25 @@
 import os
 import signal
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from alphapanda.cli.context import context_of, say_mode
 from alphapanda.cli.daemon import missed, who
+from alphapanda.cli.kill_state import Row, held, resting, stored
 from alphapanda.cli.options import Json
-from alphapanda.cli.output import cleaned, print_json, say, warn
+from alphapanda.cli.output import cleaned, counted, print_json, say, warn
 from alphapanda.errors import CannotStart, Fatal
 
+if TYPE_CHECKING:
+    from alphapanda.config import Loaded, Settings
+
 ASK_S = 1.0
+SWEEP_S = 600.0
+"""The daemon answers sooner: it names what is left after n/10 s and 5 s."""
 LONGEST_REASON = 200
-NOT_REACHED = 1
+NOT_DONE = 1
 
 app = typer.Typer(
     help="Halt trading at once, allow it again, show which it is.",
@@ -28,16 +34,30 @@ app = typer.Typer(
 def on(
     ctx: typer.Context,
     reason: Annotated[str, typer.Option("--reason", help="Why; kept in the journal.")] = "operator",
+    flatten: Annotated[
+        bool, typer.Option("--flatten", help="Close every position too, once resting orders are cancelled.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what would be cancelled and closed.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Stop new orders at once and cancel resting ones. Positions stay. Holds until `off`.
 
-    What `close` and `close-all` have ordered goes on; `alphapanda cancel-all` ends that too. Exit code 1 when
-    no daemon was reached, but others run: with another --config or --env.
+    Waits until nothing rests any more, or says what is left: exit code 1. What `close` and `close-all` have
+    ordered goes on; `alphapanda cancel-all` ends that too. With --flatten positions are closed by orders that
+    can only reduce them, and watched until all are flat. Exit code 1 also when no daemon was reached, but
+    others run: with another --config or --env.
 
     Example: alphapanda kill-switch on --reason "prices look wrong"
+    Example: alphapanda kill-switch on --flatten --dry-run
     """
-    _switch(ctx, reason, turn_on=True, json=json)
+    loaded = context_of(ctx).load()
+    reason = _one_line(reason)
+    if dry_run:
+        _show(loaded.settings, flatten=flatten, json=json)
+    else:
+        _switch_on(loaded, reason, flatten=flatten, json=json)
 
 
 @app.command("off")
@@ -50,12 +70,12 @@ def off(
 
     Example: alphapanda kill-switch off --reason "feed is back"
     """
-    _switch(ctx, reason, turn_on=False, json=json)
+    _switch_off(context_of(ctx).load(), _one_line(reason), json=json)
 
 
 @app.command("status")
 def status(ctx: typer.Context, json: Json = False) -> None:
-    """Is it on, since when, why.
+    """Is it on, since when, why, and what it could not cancel.
 
     Example: alphapanda kill-switch status
     """
@@ -71,66 +91,158 @@ def status(ctx: typer.Context, json: Json = False) -> None:
     except Unreachable:
         found, where = stopped(store, settings), "no daemon"
         missed(loaded)
-    _print(found["kill_switch"], store, where, json)
+    _print(found["kill_switch"], store, where, json=json)
 
 
-def _switch(ctx: typer.Context, reason: str, *, turn_on: bool, json: bool) -> None:
-    from alphapanda.live.control import Unreachable, ask
-    from alphapanda.store import lock
-
-    loaded = context_of(ctx).load()
-    settings = loaded.settings
-    store, kill_file = Path(settings.storage.path), Path(settings.control.kill_file)
+def _one_line(reason: str) -> str:
     reason = " ".join(reason.encode(errors="replace").decode().split())[:LONGEST_REASON]
     if not reason:
         raise typer.BadParameter("say why, in a few words", param_hint="--reason")
-    command = "kill_switch_on" if turn_on else "kill_switch_off"
-    request = {"command": command, "reason": reason, "by": who()}
+    return reason
+
+
+def _switch_on(loaded: "Loaded", reason: str, *, flatten: bool, json: bool) -> None:
+    """The daemon's answer means that nothing new leaves any more; it is shown before the sweep is awaited."""
+    from alphapanda.live.control import Unreachable, ask
+
+    settings = loaded.settings
+    store, socket = Path(settings.storage.path), Path(settings.control.socket)
+    request = {"command": "kill_switch_on", "reason": reason, "by": who(), "flatten": flatten}
     try:
-        reply = ask(Path(settings.control.socket), request, ASK_S if turn_on else 10 * ASK_S)
+        reply = ask(socket, request, ASK_S)
     except Unreachable:
-        pid = lock.holder(store)
-        if pid is None:
-            pid = _of_stopped_daemon(store, kill_file, reason, turn_on)
-        if pid is None:
-            if settings.redis.enabled:
-                _tell_redis(settings.redis.url, turn_on)
-            _print(_stored(store), store, "no daemon runs", json)
-            if missed(loaded) and turn_on:
-                raise typer.Exit(NOT_REACHED) from None
-        elif turn_on:
-            _of_stuck_daemon(pid, kill_file, reason)
-            said = {"on": True, "reason": reason, "by": who()}
-            _print(said, store, f"kill file and SIGUSR1, daemon pid {pid}", json)
-        else:
-            raise Fatal(f"the daemon with pid {pid} does not answer; the kill switch stays on") from None
+        _on_without_answer(loaded, reason, flatten=flatten, json=json)
         return
     if not reply.get("ok"):
-        if turn_on and (pid := lock.holder(store)) is not None:
-            _of_stuck_daemon(pid, kill_file, reason)
+        if (pid := _holder(store)) is not None:
+            _of_stuck_daemon(pid, settings, reason, flatten=flatten)
         raise Fatal(reply.get("error"))
-    _print(reply["result"]["kill_switch"], store, "daemon answered", json)
+    switch = reply["result"]["kill_switch"]
+    if not json:
+        _print(switch, store, "daemon answered", json=False)
+    swept = _swept(socket) if "leftovers" in switch else switch
+    if json:
+        _print(swept or switch, store, "daemon answered", json=True)
+    if swept is None:
+        raise Fatal(
+            "the kill switch is on; what became of resting orders the daemon did not say, see its log"
+        )
+    if swept["leftovers"]:
+        if not json:
+            _print_left(swept["leftovers"])
+        raise typer.Exit(NOT_DONE)
 
 
-def _of_stopped_daemon(store: Path, kill_file: Path, reason: str, turn_on: bool) -> int | None:
-    """Write the store, unless a daemon takes it just then: its process id."""
-    from alphapanda.store import lock, offline
+def _swept(socket: Path) -> Row | None:
+    """What is left once the daemon has swept; None when it does not say."""
+    from alphapanda.live.control import Unreachable, ask
 
-    # As a running daemon has it: a second `on` keeps the first reason, and an `off` that ends nothing is not
-    # written down, for it would empty every window at the next start.
-    if bool(offline.kill_switch(store)["is_on"]) is not turn_on or (kill_file.exists() and not turn_on):
-        try:
-            offline.switch(store, on=turn_on, reason=reason, by=who())
-        except CannotStart:
-            if pid := lock.holder(store):
-                return pid
-            raise
-    if not turn_on:
-        kill_file.unlink(missing_ok=True)
+    try:
+        reply = ask(socket, {"command": "kill_switch_swept"}, SWEEP_S)
+    except Unreachable:
+        return None
+    return reply["result"]["kill_switch"] if reply.get("ok") else None
+
+
+def _on_without_answer(loaded: "Loaded", reason: str, *, flatten: bool, json: bool) -> None:
+    settings = loaded.settings
+    store = Path(settings.storage.path)
+    said: Row = {"on": True, "reason": reason, "by": who(), "since": None, "leftovers": []}
+    problem = ""
+    try:
+        pid = _holder(store)
+        if pid is None:
+            pid = _on_of_stopped_daemon(settings, reason, flatten=flatten)
+    except (CannotStart, Fatal) as error:
+        # The file holds the next start, and one that runs unseen obeys it as well.
+        _write_kill_file(settings, reason, flatten=flatten, because=str(error))
+        pid, problem = None, str(error)
+    if pid is not None:
+        _of_stuck_daemon(pid, settings, reason, flatten=flatten)
+        _print(said, store, f"kill file and SIGUSR1, daemon pid {pid}", json=json)
+        return
+    if settings.redis.enabled:
+        _tell_redis(settings.redis.url, turn_on=True)
+    switch = said if problem else stored(settings)
+    _print(switch, store, "kill file only" if problem else "no daemon runs", json=json)
+    if problem:
+        kill_file = settings.control.kill_file
+        warn(f"{problem}; kill file {kill_file} was written instead: the next start is killed")
+    if switch["leftovers"] and not json:
+        _print_left(switch["leftovers"])
+    if missed(loaded) or switch["leftovers"]:
+        raise typer.Exit(NOT_DONE)
+
+
+def _holder(store: Path) -> int | None:
+    from alphapanda.store import lock
+
+    return lock.holder(store)
+
+
+def _on_of_stopped_daemon(settings: "Settings", reason: str, *, flatten: bool) -> int | None:
+    """Write the store, unless a daemon takes it just then: its process id. Raises CannotStart and Fatal.
+
+    As a running daemon has it, a second `on` keeps the first reason.
+    """
+    from alphapanda.store import offline
+
+    store = Path(settings.storage.path)
+    known = offline.kill_switch(store)
+    if known["is_on"] and not flatten:
+        return None
+    if known["is_on"]:
+        reason = known["reason"]
+    try:
+        offline.switch(store, on=True, reason=reason, by=who(), flatten=flatten)
+    except CannotStart:
+        if pid := _holder(store):
+            return pid
+        raise
     return None
 
 
-def _tell_redis(url: str, turn_on: bool) -> None:
+def _switch_off(loaded: "Loaded", reason: str, *, json: bool) -> None:
+    from alphapanda.live.control import Unreachable, ask
+
+    settings = loaded.settings
+    store = Path(settings.storage.path)
+    request = {"command": "kill_switch_off", "reason": reason, "by": who()}
+    try:
+        reply = ask(Path(settings.control.socket), request, 10 * ASK_S)
+    except Unreachable:
+        pid = _holder(store)
+        if pid is None:
+            pid = _off_of_stopped_daemon(settings, reason)
+        if pid is not None:
+            raise Fatal(f"the daemon with pid {pid} does not answer; the kill switch stays on") from None
+        if settings.redis.enabled:
+            _tell_redis(settings.redis.url, turn_on=False)
+        _print(stored(settings), store, "no daemon runs", json=json)
+        missed(loaded)
+        return
+    if not reply.get("ok"):
+        raise Fatal(reply.get("error"))
+    _print(reply["result"]["kill_switch"], store, "daemon answered", json=json)
+
+
+def _off_of_stopped_daemon(settings: "Settings", reason: str) -> int | None:
+    """As above. An `off` that ends nothing is not written down: it would empty every window at the start."""
+    from alphapanda.store import offline
+
+    store, kill_file = Path(settings.storage.path), Path(settings.control.kill_file)
+    if offline.kill_switch(store)["is_on"] or kill_file.exists():
+        try:
+            offline.switch(store, on=False, reason=reason, by=who())
+        except CannotStart:
+            if pid := _holder(store):
+                return pid
+            raise
+    kill_file.unlink(missing_ok=True)
+    return None
+
+
+def _tell_redis(url: str, *, turn_on: bool) -> None:
     """The store is the truth; but a 0 that Redis still holds would halt the next start."""
     from alphapanda.live.metrics import KEY, mirror
 
@@ -144,27 +256,62 @@ def _tell_redis(url: str, turn_on: bool) -> None:
         )
 
 
-def _of_stuck_daemon(pid: int, kill_file: Path, reason: str) -> None:
-    """Two doors that need nothing of the daemon's loop but to come round once."""
-    kill_file.parent.mkdir(parents=True, exist_ok=True)
-    kill_file.write_text(f"{reason}\n", encoding="utf-8")
-    os.kill(pid, signal.SIGUSR1)
+def _of_stuck_daemon(pid: int, settings: "Settings", reason: str, *, flatten: bool) -> None:
+    """Two doors that need nothing of the daemon's loop. The signal goes out also where the disk is full."""
+    try:
+        _write_kill_file(settings, reason, flatten=flatten)
+    except Fatal as error:
+        warn(f"{error}; SIGUSR1 was sent all the same")
+    try:
+        os.kill(pid, signal.SIGUSR1)
+    except ProcessLookupError:
+        raise Fatal(f"the daemon with pid {pid} has just ended; run this again") from None
+    except PermissionError as error:
+        raise Fatal(f"the daemon with pid {pid} belongs to another user; run this as that user") from error
 
 
-def _stored(store: Path) -> dict[str, Any]:
-    from alphapanda.store import offline
-    from alphapanda.times import to_ist
+def _write_kill_file(settings: "Settings", reason: str, *, flatten: bool, because: str = "") -> None:
+    """Even an empty one is a kill. Raises Fatal where there is none in the end."""
+    from alphapanda.live.switch import words
 
-    row = offline.kill_switch(store)
-    return {
-        "on": bool(row["is_on"]),
-        "reason": row["reason"],
-        "by": row["by_whom"],
-        "since": to_ist(row["since_ns"]).isoformat() if row["since_ns"] else None,
-    }
+    path = Path(settings.control.kill_file)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(words(reason, flatten=flatten), encoding="utf-8")
+    except OSError as error:
+        if path.exists():
+            return
+        also = f"{because}, and " if because else ""
+        raise Fatal(f"{also}kill file {path} cannot be written: {error.strerror}") from error
 
 
-def _print(switch: dict[str, Any], store: Path, reached: str, json: bool) -> None:
+def _show(settings: "Settings", *, flatten: bool, json: bool) -> None:
+    """Nothing is changed, and nobody is asked: what the last commit says."""
+    store = Path(settings.storage.path)
+    cancels = resting(store, "it would be cancelled", paper=True)
+    closes = held(store) if flatten else []
+    if json:
+        print_json({"cancel": cancels, "close": closes})
+        return
+    say_mode(store)
+    say(f"would cancel {counted(len(cancels), 'order')} and close {counted(len(closes), 'position')}:")
+    for row in (*cancels, *closes):
+        say(cleaned(_line(row)))
+
+
+def _line(row: Row) -> str:
+    number = f" {row['order_id']} ({row['broker_order_id'] or 'no number'})" if row["order_id"] else ""
+    what = f"{row['what']}{number} {row['quantity']:+d} {row['symbol']} of {row['strategy_id']}"
+    return f"  {what} at {row['broker']}: {row['why']}"
+
+
+def _print_left(left: list[Row]) -> None:
+    warn(f"{counted(len(left), 'leftover')}: not ended by the kill switch; the daemon goes on trying")
+    for row in left:
+        warn(cleaned(_line(row)))
+
+
+def _print(switch: Row, store: Path, reached: str, *, json: bool) -> None:
     where = f"store {store}, {reached}"
     if json:
         print_json({"kill_switch": switch, "reached": where})

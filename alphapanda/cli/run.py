@@ -26,6 +26,12 @@ if TYPE_CHECKING:
     from alphapanda.config import Loaded
     from alphapanda.config.settings import Feed
 
+COLLECTING = gc.get_threshold()
+WHILE_STARTING = 100_000
+"""So many new objects between two collections while a start makes what stays as long as the process: looking
+at the orders and fills of a long journal again and again costs as much as decoding them.
+"""
+
 Data = Annotated[
     list[str] | None,
     typer.Option(
@@ -150,6 +156,7 @@ def _run(loaded: "Loaded", walking: Walking) -> int:
     from alphapanda.live.options import Options
 
     source = loaded.settings.feed.source
+    gc.set_threshold(WHILE_STARTING)
     shown = nullcontext(Bar()) if source == "zerodha" else progress_bar(source)  # a live feed has no end
     with shown as bar:
         start_logging(loaded.settings.logging, bar.write, mode_of(loaded))
@@ -171,3 +178,4 @@ def _keep_what_is_there() -> None:
     """
     gc.collect()
     gc.freeze()
+    gc.set_threshold(*COLLECTING)

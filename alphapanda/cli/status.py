@@ -65,26 +65,21 @@ def status(
 def stopped(store: Path, settings: "Settings") -> dict[str, Any]:
     """What the store says while nobody runs; an unresponsive daemon is named."""
     import alphapanda
+    from alphapanda.cli.kill_state import stored
     from alphapanda.config import Mode, mode_of
-    from alphapanda.store import lock, offline
-    from alphapanda.times import to_ist
+    from alphapanda.store import lock
 
     pid = lock.holder(store)
     if pid is not None:
         raise Fatal(f"the daemon with pid {pid} holds {store} but does not answer; see its log")
-    switch = offline.kill_switch(store)
+    switch = stored(settings)
     # What was rehearsed goes on as a rehearsal or not at all, whatever the configuration says.
     mode = Mode.REHEARSAL if store_mode(store) is Mode.REHEARSAL else mode_of(settings)
     return {
         "mode": mode.value,
         "state": "stopped",
-        "trading_enabled": not switch["is_on"],
-        "kill_switch": {
-            "on": bool(switch["is_on"]),
-            "reason": switch["reason"],
-            "by": switch["by_whom"],
-            "since": to_ist(switch["since_ns"]).isoformat() if switch["since_ns"] else None,
-        },
+        "trading_enabled": not switch["on"],
+        "kill_switch": switch,
         "version": alphapanda.__version__,
         "environment": settings.environment,
     }
@@ -114,6 +109,7 @@ def _print(found: dict[str, Any]) -> None:
     _print_brokers(found)
     _print_venues(found)
     _print_strategies(found)
+    _print_health(found.get("health") or {})
 
 
 def _first_lines(found: dict[str, Any]) -> list[str]:
@@ -188,3 +184,23 @@ def _print_strategies(found: dict[str, Any]) -> None:
         if latency["count"]:
             said = f"p50 {latency['p50']:,.0f} µs, p99 {latency['p99']:,.0f} µs, max {latency['max']:,.0f} µs"
             say(f"{name}: {said} of {latency['count']:,}")
+
+
+def _print_health(health: dict[str, Any]) -> None:
+    """How the process fares, and all that is wrong with it."""
+    if not health:
+        return
+    loop, process, prices = health["loop_us"], health["process"], health["prices"]
+    if loop["count"]:
+        said = f"p99 {loop['p99'] / 1000:,.1f} ms, max {loop['max'] / 1000:,.1f} ms"
+        say(f"loop lag: {said}; {counted(loop['stalls'], 'stall')} of over 250 ms")
+    if process:
+        files = f"{process['descriptors']:,} of {process['descriptor_limit']:,} descriptors"
+        say(f"process: {process['rss_mib']:,.0f} MiB, {files}, {counted(process['threads'], 'thread')}")
+    if prices.get("untrusted"):
+        of = f"{counted(prices['untrusted'], 'instrument')} whose price is not trusted"
+        say(f"no entries in {of}: {', '.join(prices['untrusted_first'])}")
+    for why in health["entries_held"].values():
+        say(cleaned(f"no entries: {why}"))
+    for name, alarm in health["alarms"].items():
+        say(cleaned(f"alarm {name} since {alarm['since']}: {alarm['why']}"))

@@ -201,6 +201,11 @@ class Storage(Section, frozen=True):
     require_fixed_sqlite: Annotated[
         bool, says("do not start on an SQLite version with a known data-loss fault")
     ] = False
+    reserve_mib: Annotated[
+        int,
+        Meta(ge=0, le=65_536),
+        says("MiB kept free beside it, so that a full disk leaves room for the last words; 0 keeps none"),
+    ] = 64
 
 
 class Redis(Section, frozen=True):
@@ -219,10 +224,10 @@ class Control(Section, frozen=True):
 
 
 class Monitoring(Section, frozen=True):
-    health_check_enabled: Annotated[bool, says("look at every stage now and then (not available yet)")] = True
-    health_check_interval: Annotated[
-        Seconds, says("time between two looks, in seconds (not available yet)")
-    ] = 30.0
+    health_check_enabled: Annotated[
+        bool, says("count memory, descriptors, threads and disk now and then")
+    ] = True
+    health_check_interval: Annotated[Seconds, says("time between two such counts, in seconds")] = 30.0
     pipeline_flow_monitoring_enabled: Annotated[
         bool, says("count what passes between the stages (not available yet)")
     ] = True

@@ -14,9 +14,12 @@ from alphapanda.events import (
     ChargesCompared,
     Compared,
     Difference,
+    ExternalOrder,
     ExternalSeen,
     Fill,
     Money,
+    OrderAccepted,
+    OrderFound,
     Position,
 )
 from alphapanda.times import day_of
@@ -25,6 +28,8 @@ Key = tuple[str, str, str]
 """(exchange, tradingsymbol, product); the exchange of CNC is empty."""
 Net = Mapping[Key, int]
 """Signed units; what is not there is flat."""
+OfComparison = ExternalSeen | ExternalOrder | Compared | ChargesCompared | OrderFound | OrderAccepted
+"""What of this is written down."""
 
 IN_A_ROW = 2
 """So often a position differs, or agrees again, before anything follows from it."""
@@ -35,7 +40,7 @@ MOST_FROZEN = 3
 NEVER = -1
 SHARES = ("NSE", "BSE")
 
-OPENING, OVERNIGHT, TRADE = "opening", "overnight", "trade"
+OPENING, OVERNIGHT, TRADE, OPERATOR = "opening", "overnight", "trade", "operator"
 START, RUNNING, END_OF_DAY = "start", "running", "end_of_day"
 
 
@@ -162,16 +167,29 @@ class Drift:
 
 class Reconciled(Struct):
     """What the journal says of one broker. `taken` are units of trades that were not ours and changed the
-    external position: (broker_order_id, trade_id) -> units. `day` is that of the last comparison.
+    external position: (broker_order_id, trade_id) -> units. `day` is that of the last comparison. `orders`
+    are those of the newest day that are not ours, by the broker's id; `found` those of ours that had ended,
+    were found at the broker, and wait for the operator's word, by our id.
     """
 
     external: dict[Key, int] = {}
     taken: dict[tuple[str, str], int] = {}
     charged: set[str] = set()
     day: int = NEVER
+    orders: dict[str, ExternalOrder] = {}
+    orders_day: int = NEVER
+    found: dict[str, OrderFound] = {}
 
-    def on(self, event: ExternalSeen | Compared | ChargesCompared) -> None:
+    def on(self, event: OfComparison) -> None:
         match event:
+            case ExternalOrder():
+                if day_of(event.time_ns) > self.orders_day:
+                    self.orders, self.orders_day = {}, day_of(event.time_ns)
+                self.orders[event.broker_order_id] = event
+            case OrderFound():
+                self.found[event.order_id] = event
+            case OrderAccepted():
+                self.found.pop(event.order_id, None)
             case ExternalSeen():
                 key = event.exchange, event.tradingsymbol, event.product
                 self.external[key] = event.quantity

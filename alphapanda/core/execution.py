@@ -6,8 +6,11 @@ which counts as full exposure until the broker's evidence, proven absence or the
 that changes nothing (a repeated trade id, an acceptance of an order that already trades) is ignored, so
 duplicates and reordering are harmless; one that contradicts the table raises, and the shell halts. An order
 that the broker made by itself, such as its square-off, is adopted: from then on it is like any other.
+
+What ended some days ago is let go: no broker tells anything of it any more.
 """
 
+from collections import Counter
 from collections.abc import Iterable
 
 from msgspec.structs import replace
@@ -30,8 +33,14 @@ from alphapanda.events import (
     Resume,
     fill_of,
 )
+from alphapanda.times import day_of
 
 S, K = OrderStatus, ReportKind
+
+KEPT_DAYS = 2
+"""So many days after its end an order is still here. Whoever follows orders at a broker forgets them sooner:
+a report on an order that is not here would halt.
+"""
 
 NOT_THERE = (S.UNKNOWN, S.NOT_FOUND, S.REJECTED, S.WITHHELD)
 """As far as is known."""
@@ -122,10 +131,14 @@ Output = OrderOpened | OrderUpdated | OrderFilled | OrderClosed | PlaceOrder | C
 
 
 class TradingEngine:
-    """Holds every order. `orders` are those that recovery found, `trade_ids` what is booked already."""
+    """Holds every order of which a report may still come. `orders` are those that recovery found, `trade_ids`
+    what is booked already.
+    """
 
     def __init__(self, orders: Iterable[Order] = (), trade_ids: Iterable[tuple[str, str]] = ()) -> None:
         self._orders = {order.order_id: order for order in orders}
+        self._opened = Counter(order.broker for order in self._orders.values())
+        self._today = 0
         self._trade_ids = set(trade_ids)
         self._cancelling: dict[str, str] = {}
         """order id -> why the house wants it back"""
@@ -135,7 +148,7 @@ class TradingEngine:
 
     def total(self, broker: str) -> int:
         """Orders ever opened at a broker."""
-        return sum(1 for order in self._orders.values() if order.broker == broker)
+        return self._opened[broker]
 
     def open_orders(self) -> list[Order]:
         """Orders whose quantity may still trade."""
@@ -144,7 +157,8 @@ class TradingEngine:
     def on(self, event: object) -> list[Output]:
         match event:
             case Approved(order):
-                self._orders[order.order_id] = order
+                self._day_of(order)
+                self._open(order)
                 return [OrderOpened(order), PlaceOrder(order)]
             case Report():
                 return self._on_report(event)
@@ -170,8 +184,24 @@ class TradingEngine:
         """The broker's own order joins ours. Tags are unique for ever, so one without gets its id as tag."""
         if order.order_id in self._orders:
             return []
-        adopted = self._orders[order.order_id] = replace(order, tag=order.tag or order.order_id)
+        adopted = replace(order, tag=order.tag or order.order_id)
+        self._open(adopted)
         return [OrderOpened(adopted)]
+
+    def _open(self, order: Order) -> None:
+        self._orders[order.order_id] = order
+        self._opened[order.broker] += 1
+
+    def _day_of(self, order: Order) -> None:
+        """With the first order of a day, what ended before `KEPT_DAYS` goes."""
+        today = day_of(order.created_ns)
+        if today > self._today:
+            self._today = today
+            self._orders = {
+                order_id: kept
+                for order_id, kept in self._orders.items()
+                if not kept.status.ended or day_of(kept.updated_ns) >= today - KEPT_DAYS
+            }
 
     def _on_report(self, report: Report) -> list[Output]:
         order = self._orders.get(report.order_id)

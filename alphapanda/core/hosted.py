@@ -1,9 +1,27 @@
 """A strategy and what its host keeps of it: state, positions, open orders, signals without a final word."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from typing import Any
 
+from alphapanda.core.answers import checked
 from alphapanda.core.strategy import Strategy
-from alphapanda.events import Order, PositionEffect
+from alphapanda.events import (
+    Fill,
+    Order,
+    OrderClosed,
+    OrderFilled,
+    OrderOpened,
+    OrderUpdated,
+    PositionEffect,
+    Refused,
+    TradingSignal,
+    Verdict,
+)
+
+Update = OrderOpened | OrderUpdated | OrderClosed
+Fate = Refused | OrderFilled | Update
+"""What becomes of a signal."""
 
 MAX_UNANSWERED = 64
 """Signals of one strategy without a final word; what comes on top is dropped."""
@@ -42,6 +60,10 @@ class Hosted:
         if self.sees(order.broker):
             self.orders[order.order_id] = order
 
+    def book(self, fill: Fill) -> None:
+        token = fill.instrument.instrument_token
+        self.positions[token] = self.positions.get(token, 0) + fill.signed_quantity
+
     @property
     def listens(self) -> bool:
         return self.state != QUARANTINED
@@ -51,3 +73,35 @@ class Hosted:
 
     def full(self) -> bool:
         return any(len(signals) >= MAX_UNANSWERED for signals in self.waiting.values())
+
+    def turns_down(self, signal: TradingSignal) -> tuple[Verdict, str, str] | None:
+        """What its host says to a signal before risk does: the verdict, the rule and why."""
+        strategy_id = self.strategy.strategy_id
+        if self.state == PAUSED and signal.position_effect is PositionEffect.OPEN:
+            why = f"{strategy_id} is paused; `alphapanda strategies resume {strategy_id}` ends it"
+            return Verdict.REFUSED, "strategy_paused", why
+        if self.full():
+            why = f"{MAX_UNANSWERED} signals of {strategy_id} wait for a final word"
+            return Verdict.DROPPED, "unanswered_signals", why
+        return None
+
+    def on_timer(self, now: datetime) -> list[TradingSignal]:
+        """What it answers to a timer, checked."""
+        answer = self.strategy.on_timer(now)
+        return checked(answer) if answer else []
+
+    def hears_of(self, fate: Fate) -> bool:
+        """It hears of its first broker; what the operator asked for and was refused was not its own."""
+        if isinstance(fate, Refused):
+            return self.sees(fate.broker) and not fate.signal.by
+        return self.sees(fate.order.broker)
+
+    def hook_for(self, fate: Fate) -> tuple[int, Callable[..., Any], tuple[object, ...]]:
+        """When it was, and the call that tells it."""
+        strategy = self.strategy
+        match fate:
+            case Refused(signal=signal):
+                return signal.time_ns, strategy.on_refused, (signal, fate.rule, fate.why)
+            case OrderFilled(_, fill):
+                return fill.traded_ns, strategy.on_fill, (fill,)
+        return fate.order.updated_ns, strategy.on_order_update, (fate.order,)

@@ -14,6 +14,7 @@ from alphapanda.core.limits import Limits
 from alphapanda.core.margins import FULL, Margins
 from alphapanda.core.money import exact
 from alphapanda.core.rules import (
+    NOT_OURS,
     Approvals,
     Asked,
     Claims,
@@ -23,6 +24,7 @@ from alphapanda.core.rules import (
     FrozenPrice,
     Known,
     Marks,
+    Outside,
     PriceJump,
     Reserve,
     Rule,
@@ -34,6 +36,7 @@ from alphapanda.core.rules import (
     limit_of,
     not_a_number,
     not_listed,
+    outside_of,
     over_the_threshold,
     trigger_of,
     unprotected,
@@ -42,6 +45,7 @@ from alphapanda.core.square_off import Intraday
 from alphapanda.events import (
     Approved,
     Book,
+    ExternalHeld,
     Halt,
     Instrument,
     LimitChanged,
@@ -68,9 +72,11 @@ NOT_ITS_FAULT = frozenset(
     {
         "broker_held",
         "broker_square_off",
+        "entries_held",
         "instrument_not_listed",
         "kill_switch",
         "market_closed",
+        "price_not_trusted",
         "square_off",
         "strategy_paused",
         "strategy_quarantined",
@@ -127,6 +133,7 @@ class RiskManager:
         self._books = dict(books or {})
         self._in_flight: dict[str, dict[str, Order]] = {broker: {} for broker in products}
         self._claims: dict[str, Claims] = {}
+        self._outside: dict[str, Mapping[int, Outside]] = {}
         self._worths = {broker: Worths(reserve) for broker in products}
         self._entries: dict[str, dict[tuple[str, int], Entries]] = {broker: {} for broker in products}
         self._desks = {
@@ -148,6 +155,14 @@ class RiskManager:
             raise LookupError("this risk manager was made of rules alone: there are no limits to change")
         return self._limits
 
+    def most_in_one_order(self, instrument: Instrument) -> int | None:
+        """The exchange's freeze quantity today; None where there is none, or none is known."""
+        return self._freeze.quantity(instrument, self._now)
+
+    def prices(self) -> tuple[Marks, Mapping[int, Instrument], int]:
+        """The last of each instrument, what is listed, and what time it is, for `status`."""
+        return self._marks, self._instruments, self._now
+
     def _take(self, rules: Sequence[Rule]) -> None:
         """All at once: no verdict is given by a mixture of old and new."""
         active = tuple(rule for rule in rules if not rule.is_off)
@@ -166,6 +181,9 @@ class RiskManager:
                 self.halted = True
             case Resume():
                 self.halted = False
+            case ExternalHeld(broker, positions):
+                self._outside[broker] = outside_of(positions)
+                self._claims.pop(broker, None)
             case LimitChanged():
                 self._limits = self.limits.changed(event)
                 self._take(self._limits.rules())
@@ -258,7 +276,12 @@ class RiskManager:
         if claims is None:
             book = self._books.get(broker, Book())
             claims = self._claims[broker] = Claims(
-                book, self._in_flight[broker], self._margins, self._worths[broker], self._entries[broker]
+                book,
+                self._in_flight[broker],
+                self._margins,
+                self._worths[broker],
+                self._entries[broker],
+                self._outside.get(broker, NOT_OURS),
             )
         return claims
 

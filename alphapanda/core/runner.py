@@ -1,30 +1,33 @@
 """StrategyRunner: hosts every strategy, and stands between it and the line.
 
-One that raises, or that risk takes out for repeating itself, is quarantined at once: it sees nothing more,
-its open entries are cancelled, and its positions stay managed by the stages after it. One that the operator
-paused goes on seeing prices and closing what it holds; what it would open is refused.
+One that raises, takes too long, or that risk takes out for repeating itself, is quarantined at once: it sees
+nothing more, its open entries are cancelled, and its positions stay managed by the stages after it. One that
+the operator paused goes on seeing prices and closing what it holds; what it would open is refused.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
 import msgspec
 
 from alphapanda.core.answers import checked
 from alphapanda.core.failures import in_words, places_of
-from alphapanda.core.hosted import MAX_UNANSWERED, PAUSED, QUARANTINED, RUNNING, Hosted
+from alphapanda.core.hosted import PAUSED, QUARANTINED, RUNNING, Fate, Hosted, Update
+from alphapanda.core.interrupted import Interrupted
+from alphapanda.core.overruns import Overruns
 from alphapanda.core.strategy import Strategy
 from alphapanda.events import (
     SQUARE_OFF,
     CancelResting,
     ClosePosition,
+    FeedRestarted,
     Halt,
     Instrument,
     Order,
     OrderClosed,
     OrderFilled,
     OrderOpened,
+    OrderType,
     OrderUpdated,
     PositionEffect,
     Refused,
@@ -36,14 +39,10 @@ from alphapanda.events import (
     TickBatch,
     Timer,
     TradingSignal,
-    Verdict,
 )
 from alphapanda.times import to_ist
 
-Output = TradingSignal | Refused | StrategyFailed | CancelResting
-Update = OrderOpened | OrderUpdated | OrderClosed
-Fate = Refused | OrderFilled | Update
-"""What becomes of a signal."""
+Output = TradingSignal | Refused | StrategyFailed | StrategyQuarantined | CancelResting
 
 
 class StrategyRunner:
@@ -73,7 +72,10 @@ class StrategyRunner:
             hosted.state = (stood_down or {}).get(strategy.strategy_id, RUNNING)
         self._made = signals_made
         self._halted = halted
-        self._aside: list[StrategyFailed | CancelResting] = []
+        self._aside: list[StrategyFailed | StrategyQuarantined | CancelResting] = []
+        self.overruns: Overruns | None = None
+        """Set once it trades, where calls are timed."""
+        self.interrupted = Interrupted()
         self._subscribe()
 
     def strategies(self) -> list[Strategy]:
@@ -81,7 +83,7 @@ class StrategyRunner:
 
     @property
     def timed(self) -> bool:
-        """Does any strategy have an `on_timer` of its own? If none has, no timer need be sent."""
+        """Has any strategy an `on_timer` of its own? If none has, no timer need be sent."""
         return bool(self._with_timers())
 
     def _with_timers(self) -> list[Hosted]:
@@ -134,8 +136,7 @@ class StrategyRunner:
         return self._with_aside([])
 
     def _begin(self, hosted: Hosted) -> None:
-        positions, orders = dict(hosted.positions), list(hosted.orders.values())
-        self._call(hosted, 0, hosted.strategy.on_start, positions, orders)
+        self._call(hosted, 0, hosted.strategy.on_start, dict(hosted.positions), list(hosted.orders.values()))
 
     def stop(self) -> list[Output]:
         for hosted in self.hosted.values():
@@ -157,8 +158,8 @@ class StrategyRunner:
                 outputs = self._on_timer(time_ns)
             case Halt():
                 self._halted = True
-            case Resume():
-                self._resume()
+            case Resume() | FeedRestarted():
+                self._renew_all(event)
             case StrategyQuarantined(strategy_id):
                 self._stand_down(strategy_id)
             case ClosePosition() | StrategyPaused() | StrategyResumed():
@@ -178,19 +179,26 @@ class StrategyRunner:
             self._instruments[instrument.instrument_token] = instrument
         if self._halted:
             return outputs
+        overruns = self.overruns
+        began_ns = 0 if overruns is None else overruns.begin()
         for tick in batch.ticks:
             for hosted in self._by_token.get(tick.instrument_token, ()):
+                signals: Sequence[TradingSignal] = ()
                 try:
-                    answer = hosted.strategy.on_market_data(tick)
-                    if not answer:
-                        continue
-                    signals = checked(answer)
-                except KeyboardInterrupt:
-                    raise
+                    if answer := hosted.strategy.on_market_data(tick):
+                        signals = checked(answer)
                 except BaseException as error:  # noqa: BLE001 - its mistake, even sys.exit(), is its own
                     self._quarantine(hosted, batch.time_ns, error)
-                    continue
-                outputs += self._emit(hosted, signals, batch)
+                if overruns is not None:
+                    ended_ns = overruns.now_ns()
+                    if ended_ns - began_ns > overruns.look_ns and self._overran(
+                        hosted, batch.time_ns, began_ns
+                    ):
+                        signals = ()
+                    began_ns = ended_ns
+                if signals:
+                    outputs += self._emit(hosted, signals, batch)
+                    began_ns = 0 if overruns is None else overruns.begin()
         return self._with_aside(outputs) if self._aside else outputs
 
     def _on_timer(self, time_ns: int) -> list[Output]:
@@ -198,7 +206,7 @@ class StrategyRunner:
         if self._halted:
             return outputs
         for hosted in self._with_timers():
-            signals = self._call(hosted, time_ns, _timed, hosted.strategy, to_ist(time_ns))
+            signals = self._hear(hosted, time_ns, hosted.on_timer, to_ist(time_ns))
             outputs += self._emit(hosted, signals or (), TickBatch(time_ns=time_ns, ticks=()))
         return outputs
 
@@ -206,11 +214,14 @@ class StrategyRunner:
         outputs: list[Output] = []
         for signal in signals:
             hosted.signals += 1
+            brokers = hosted.strategy.brokers
+            if self.interrupted and not (brokers := self.interrupted.left(hosted.strategy, signal, batch)):
+                continue
             made = msgspec.structs.replace(
                 signal,
                 strategy_id=hosted.strategy.strategy_id,
                 signal_id=self._next_id(),
-                brokers=hosted.strategy.brokers,
+                brokers=brokers,
                 time_ns=batch.time_ns,
                 row=batch.row,
                 received_ns=batch.received_ns,
@@ -230,17 +241,9 @@ class StrategyRunner:
 
     def _turned_down(self, hosted: Hosted, signal: TradingSignal) -> list[Output]:
         """The strategy hears of it as of any refusal, on the edge that brings those."""
-        if hosted.state == PAUSED and signal.position_effect is PositionEffect.OPEN:
-            why = (
-                f"{signal.strategy_id} is paused; `alphapanda strategies resume {signal.strategy_id}` ends it"
-            )
-            return self._refused(signal, Verdict.REFUSED, "strategy_paused", why)
-        if hosted.full():
-            why = f"{MAX_UNANSWERED} signals of {signal.strategy_id} wait for a final word"
-            return self._refused(signal, Verdict.DROPPED, "unanswered_signals", why)
-        return []
-
-    def _refused(self, signal: TradingSignal, verdict: Verdict, rule: str, why: str) -> list[Output]:
+        if (refusal := hosted.turns_down(signal)) is None:
+            return []
+        verdict, rule, why = refusal
         return [
             Refused(
                 signal=signal,
@@ -279,6 +282,8 @@ class StrategyRunner:
             transaction_type=event.transaction_type,
             quantity=event.quantity,
             position_effect=PositionEffect.CLOSE,
+            order_type=OrderType.MARKET if event.price is None else OrderType.LIMIT,
+            price=event.price,
             reason=f"closed by {event.by}",
             signal_id=self._next_id(),
             brokers=(event.broker,),
@@ -302,8 +307,7 @@ class StrategyRunner:
             return
         hosted.follow(event.order)
         if hosted.sees(event.order.broker):
-            fill, token = event.fill, event.fill.instrument.instrument_token
-            hosted.positions[token] = hosted.positions.get(token, 0) + fill.signed_quantity
+            hosted.book(event.fill)
         self._tell(hosted, event)
 
     def _on_update(self, event: Update) -> None:
@@ -322,21 +326,16 @@ class StrategyRunner:
 
     def _tell(self, hosted: Hosted, fate: Fate) -> None:
         """The strategy hears what became of its signal at its first broker."""
-        strategy = hosted.strategy
-        match fate:
-            case Refused(signal=signal, broker=broker):
-                if hosted.sees(broker) and not signal.by:  # what the operator asked was not its own
-                    self._call(hosted, signal.time_ns, strategy.on_refused, signal, fate.rule, fate.why)
-            case OrderFilled(order, fill):
-                if hosted.sees(order.broker):
-                    self._call(hosted, fill.traded_ns, strategy.on_fill, fill)
-            case OrderOpened(order) | OrderUpdated(order) | OrderClosed(order):
-                if hosted.sees(order.broker):
-                    self._call(hosted, order.updated_ns, strategy.on_order_update, order)
+        if hosted.hears_of(fate):
+            time_ns, hook, said = hosted.hook_for(fate)
+            self._hear(hosted, time_ns, hook, *said)
 
-    def _resume(self) -> None:
-        """After `kill-switch off` nothing is compared across the gap: new strategies, empty windows."""
-        self._halted = False
+    def _renew_all(self, event: Resume | FeedRestarted) -> None:
+        """After `kill-switch off`, or a feed that failed: nothing is compared across the gap. New strategies,
+        empty windows.
+        """
+        if isinstance(event, Resume):
+            self._halted = False
         for hosted in self.hosted.values():
             self._renew(hosted)
 
@@ -344,23 +343,46 @@ class StrategyRunner:
         hosted.strategy = self._call(hosted, 0, hosted.strategy.fresh) or hosted.strategy
         self._begin(hosted)
 
+    def _hear(self, hosted: Hosted, time_ns: int, hook: Callable[..., Any], *args: object) -> Any:
+        """A call that everybody waits for; what it says too late is not heard."""
+        overruns = self.overruns
+        if overruns is None:
+            return self._call(hosted, time_ns, hook, *args)
+        began_ns = overruns.begin()
+        answer = self._call(hosted, time_ns, hook, *args)
+        late = overruns.now_ns() - began_ns > overruns.look_ns
+        return None if late and self._overran(hosted, time_ns, began_ns) else answer
+
+    def _overran(self, hosted: Hosted, time_ns: int, began_ns: int) -> bool:
+        """Is it taken out for the time it took? Its entries are cancelled when that has been told."""
+        strategy_id, overruns = hosted.strategy.strategy_id, self.overruns
+        if overruns is None or not hosted.listens:
+            return False
+        why = overruns.overran(strategy_id, began_ns, overruns.now_ns())
+        if why:
+            hosted.errors += 1
+            hosted.state = QUARANTINED
+            self._subscribe()
+            self._aside.append(StrategyQuarantined(strategy_id, "overrun", why, time_ns))
+        return bool(why)
+
     def _call(self, hosted: Hosted, time_ns: int, hook: Callable[..., Any], *args: object) -> Any:
         if not hosted.listens:
             return None
         try:
             return hook(*args)
-        except KeyboardInterrupt:
-            raise
         except BaseException as error:  # noqa: BLE001 - as in on_ticks
             self._quarantine(hosted, time_ns, error)
             return None
 
     def _quarantine(self, hosted: Hosted, time_ns: int, error: BaseException) -> None:
+        if isinstance(error, KeyboardInterrupt):
+            raise error
         hosted.state = QUARANTINED
         hosted.errors += 1
         self._subscribe()
-        failure = StrategyFailed(hosted.strategy.strategy_id, in_words(error), time_ns, places_of(error))
-        self._aside.append(failure)
+        strategy_id = hosted.strategy.strategy_id
+        self._aside.append(StrategyFailed(strategy_id, in_words(error), time_ns, places_of(error)))
         self._cancel_entries(hosted)
 
     def _stand_down(self, strategy_id: str) -> None:
@@ -373,8 +395,3 @@ class StrategyRunner:
     def _cancel_entries(self, hosted: Hosted) -> None:
         why = f"{hosted.strategy.strategy_id} is quarantined"
         self._aside += [CancelResting(order, why) for order in hosted.entries.values()]
-
-
-def _timed(strategy: Strategy, now: datetime) -> Sequence[TradingSignal]:
-    answer = strategy.on_timer(now)
-    return checked(answer) if answer else ()

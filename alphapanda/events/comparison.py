@@ -70,8 +70,9 @@ class ChargesCompared(Struct, frozen=True, kw_only=True):
 class ExternalSeen(Struct, frozen=True, kw_only=True):
     """What an account holds beside ours has changed by `change` signed units, to `quantity`.
 
-    `why` is a trade (of `broker_order_id`, which is not ours), the opening of the account here, or a night
-    in which nobody looked. `exchange` is as in Difference.
+    `why` is a trade (of `broker_order_id`, which is not ours), the opening of the account here, a night in
+    which nobody looked, or the operator's word: then `by` and `reason` say whose and why. `exchange` is as
+    in Difference.
     """
 
     broker: str
@@ -84,3 +85,73 @@ class ExternalSeen(Struct, frozen=True, kw_only=True):
     time_ns: int
     broker_order_id: str = ""
     trade_id: str = ""
+    by: str = ""
+    reason: str = ""
+
+
+class ExternalOrder(Struct, frozen=True, kw_only=True):
+    """An order of the account that is not ours, as the broker's book has it now: `status` is the broker's
+    word, `ended` says that nothing more is expected of it. It is shown and counted, and left alone.
+    """
+
+    broker: str
+    broker_order_id: str
+    exchange: str
+    tradingsymbol: str
+    product: str
+    transaction_type: str
+    order_type: str
+    quantity: int
+    filled_quantity: int
+    status: str
+    ended: bool
+    time_ns: int
+    price: Money = Money(0)
+    average_price: Money = Money(0)
+    placed_by: str = ""
+    reason: str = ""
+
+
+class ExternalPosition(Struct, frozen=True, kw_only=True):
+    """What of one instrument is not ours: `longest` and `shortest` are the units that it may come to on
+    either side, with the orders that rest. `last_price` is the broker's; 0 where it named none.
+    """
+
+    exchange: str
+    tradingsymbol: str
+    product: str
+    instrument_token: int
+    longest: int
+    shortest: int
+    last_price: Money = Money(0)
+
+
+class ExternalHeld(Struct, frozen=True):
+    """All that an account holds beside ours: limits of the whole account count it."""
+
+    broker: str
+    positions: tuple[ExternalPosition, ...]
+
+
+class OrderFound(Struct, frozen=True, kw_only=True):
+    """An order that had ended (`was`) is at the broker after all. Its symbol is held, over restarts too,
+    until the operator has looked at it.
+    """
+
+    broker: str
+    order_id: str
+    broker_order_id: str
+    exchange: str
+    tradingsymbol: str
+    was: str
+    time_ns: int
+
+
+class OrderAccepted(Struct, frozen=True, kw_only=True):
+    """The operator has looked at an order that was found, and lets its symbol trade again."""
+
+    broker: str
+    order_id: str
+    by: str
+    reason: str
+    time_ns: int

@@ -2,6 +2,7 @@
 
 from msgspec import Struct
 
+from alphapanda.events.market import Money
 from alphapanda.events.orders import TransactionType
 
 
@@ -14,11 +15,15 @@ class RowTaken(Struct, frozen=True):
 
 
 class Halt(Struct, frozen=True):
-    """The kill switch is on: no order that adds risk leaves, resting orders are cancelled."""
+    """The kill switch is on: no order that adds risk leaves, resting orders are cancelled.
+
+    `flatten`: positions are closed after that, and watched until they are flat.
+    """
 
     reason: str
     by: str
     time_ns: int
+    flatten: bool = False
 
 
 class Resume(Struct, frozen=True):
@@ -30,7 +35,10 @@ class Resume(Struct, frozen=True):
 
 
 class ClosePosition(Struct, frozen=True, kw_only=True):
-    """The operator wants a strategy's holding at a broker closed, whatever the strategy thinks."""
+    """The operator wants a strategy's holding at a broker closed, whatever the strategy thinks.
+
+    `price` is a limit, None at market.
+    """
 
     broker: str
     strategy_id: str
@@ -40,6 +48,7 @@ class ClosePosition(Struct, frozen=True, kw_only=True):
     by: str
     time_ns: int
     row: int = 0
+    price: Money | None = None
 
 
 class StrategyPaused(Struct, frozen=True):
@@ -66,6 +75,12 @@ class StrategyQuarantined(Struct, frozen=True):
     strategy_id: str
     rule: str
     why: str
+    time_ns: int
+
+
+class FeedRestarted(Struct, frozen=True):
+    """A live feed failed and begins anew: strategies compare nothing across the gap."""
+
     time_ns: int
 
 

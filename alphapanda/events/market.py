@@ -95,7 +95,9 @@ class TickBatch(Struct, frozen=True, kw_only=True, gc=False):
     """The ticks of one frame, or the one row of a turn: what queues carry.
 
     `time_ns` is the clock that every core sees. `row` counts the accepted rows of a finite feed from 1; 0 is
-    a live feed. `received_ns` (monotonic) is for latency only. `listed` names instruments that are new.
+    a live feed. `received_ns` (monotonic) is for latency only. `listed` names instruments that are new,
+    `lost` those of which, after these ticks, the feed has none of its connection; None where it has none to
+    lose.
     """
 
     time_ns: int
@@ -103,6 +105,7 @@ class TickBatch(Struct, frozen=True, kw_only=True, gc=False):
     row: int = 0
     received_ns: int = 0
     listed: tuple[Instrument, ...] = ()
+    lost: tuple[int, ...] | None = None
 
 
 class Timer(Struct, frozen=True):

@@ -28,7 +28,7 @@ from alphapanda.pipeline import Cores, Saved
 from alphapanda.plan import zerodha_charges
 from alphapanda.store import Store
 from alphapanda.times import SECOND_NS, day_of, to_ist, to_ns
-from alphapanda.venues.contract import Broker, LiveFeed, Reporter
+from alphapanda.venues.contract import Broker, LiveFeed
 from alphapanda.venues.zerodha.books import Books
 from alphapanda.venues.zerodha.broker import ZerodhaBroker
 from alphapanda.venues.zerodha.calls import Calls
@@ -40,6 +40,7 @@ from alphapanda.venues.zerodha.governor import Governor, placed_lately, placemen
 from alphapanda.venues.zerodha.official import Official
 from alphapanda.venues.zerodha.roots import Roots, roots_of
 from alphapanda.venues.zerodha.session import Session
+from alphapanda.venues.zerodha.settling import Settling
 from alphapanda.venues.zerodha.ticker import KiteFeed
 from alphapanda.venues.zerodha.tokens import Tokens
 from alphapanda.venues.zerodha.watch import watch
@@ -95,6 +96,8 @@ class Account:
         self._clock = MarketClock(time.monotonic_ns, None if roots.rehearsal else time.time_ns)
         self._broker: ZerodhaBroker | None = None
         self._comparer: Comparer | None = None
+        self.settling: Settling | None = None
+        """The operator's word on what differs, where there is a broker."""
         self._calendar: Calendar | None = None
         self._feed: KiteFeed | None = None
         self.listing = Listing(self._books, store, self._clock, rehearsal=roots.rehearsal)
@@ -181,9 +184,10 @@ class Account:
             orders=orders,
             fills=fills,
         )
+        foreign = Foreign(NAME, charges, orders, fills, known, broker.labels)
         comparer = self._comparer = Comparer(
             self._books,
-            Foreign(NAME, charges, orders, fills, known, broker.labels),
+            foreign,
             broker=NAME,
             refresh=broker.refresh,
             now_ns=now_ns,
@@ -193,13 +197,24 @@ class Account:
             halt=self._halt,
             charging=charging,
             ours=lambda: held_by(each for each in cores.portfolio.positions() if each.broker == NAME),
-            last_day=known.day,
+            known=known,
             watching=self._holds_still,
         )
         broker.reading.compare = comparer.at_start
         broker.on_report = comparer.on_report
         broker.on_book = comparer.on_book
         broker.touched = comparer.touched
+        settling = self.settling = Settling(
+            comparer,
+            foreign,
+            broker.holds,
+            broker=NAME,
+            product=self._settings.zerodha.product,
+            now_ns=now_ns,
+            publish=tap,
+            found=known.found.values(),
+        )
+        broker.on_found = settling.on_found
 
     def _holds_still(self, now_ns: int) -> bool:
         """On days without a session Zerodha may show shares twice, or not at all."""
@@ -227,18 +242,18 @@ class Account:
 
     def join(
         self,
-        report: Reporter,
+        route: Callable[[object], None],
         publish: Callable[[TickBatch], None],
         settled: Callable[[], Awaitable[None]],
     ) -> None:
-        """Where adopted orders and their fills go, and instruments that are listed anew; `settled` returns
-        when the line has dealt with what is on it.
+        """Where adopted orders and their fills go, what is not ours, and instruments that are listed anew;
+        `settled` returns when the line has dealt with what is on it.
         """
         self._publish = publish
         if self._feed is not None:
             self._feed.settled = settled
         if self._comparer is not None:
-            self._comparer.report = report
+            self._comparer.report = self._comparer.expose = route
 
     def tasks(self) -> dict[str, Callable[[], Awaitable[None]]]:
         """By the names they have in `status`."""
@@ -308,6 +323,11 @@ class Account:
                 self._wake()
                 await anyio.sleep(LOOK_S)
         await self._comparer.at_end_of_day()
+
+    def look_again(self) -> None:
+        """Much may have happened unseen: the books are read and compared before an order leaves."""
+        if self._broker is not None:
+            self._broker.reading.distrust("the process stood still, and its books are not read since")
 
     async def last_look(self) -> None:
         """What became of our orders in the last moment."""

@@ -17,7 +17,7 @@ from typing import Any
 
 import anyio
 import msgspec
-from anyio.abc import SocketAttribute, SocketStream
+from anyio.abc import SocketAttribute, SocketListener, SocketStream
 from loguru import logger
 
 from alphapanda.config.redaction import redact
@@ -32,6 +32,7 @@ LONGEST_PATH = 100
 READ_S = 2.0
 PROBE_S = 1.0
 CONNECTIONS = 16
+NO_DESCRIPTOR_S = 0.1
 
 Handler = Callable[[dict[str, Any]], Awaitable[Any]]
 
@@ -86,10 +87,9 @@ def _exactly(connection: socket.socket, size: int) -> bytes:
 async def serve(path: Path, handle: Handler, group: str, *, started: Callable[[], None]) -> None:
     """Answer requests until cancelled. `handle` gets the request and returns what is JSON-encodable."""
     allowed = {0, os.geteuid()}
-    limiter = anyio.CapacityLimiter(CONNECTIONS)
 
     async def answer(stream: SocketStream) -> None:
-        async with stream, limiter:
+        async with stream:
             try:
                 await _answer(stream, handle, allowed, group)
             except (TimeoutError, anyio.EndOfStream, anyio.BrokenResourceError, anyio.IncompleteRead):
@@ -108,9 +108,35 @@ async def serve(path: Path, handle: Handler, group: str, *, started: Callable[[]
     async with listener:
         started()
         try:
-            await listener.serve(answer)
+            await _accept(listener, answer)
         finally:
             _remove(path)
+
+
+async def _accept(listener: SocketListener, answer: Callable[[SocketStream], Awaitable[None]]) -> None:
+    """So many at a time; the kernel keeps the others waiting, and they take no descriptors. Where there are
+    none left it goes on as soon as there are: the door must not fall shut for good.
+    """
+    room = anyio.Semaphore(CONNECTIONS)
+
+    async def one(stream: SocketStream) -> None:
+        try:
+            await answer(stream)
+        finally:
+            room.release()
+
+    async with anyio.create_task_group() as group:
+        while True:
+            await room.acquire()
+            try:
+                stream = await listener.accept()
+            except anyio.BrokenResourceError as error:
+                room.release()
+                if getattr(error.__cause__, "errno", None) not in (errno.EMFILE, errno.ENFILE):
+                    raise
+                await anyio.sleep(NO_DESCRIPTOR_S)
+            else:
+                group.start_soon(one, stream)
 
 
 def _why(path: Path, error: OSError) -> str:

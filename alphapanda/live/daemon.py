@@ -1,54 +1,45 @@
-"""The daemon: opens the doors in order, lays the line, starts the tasks, drains, and says how it ended.
+"""The daemon: opens the doors, keeps a line alive behind them, and says how it ended.
 
-Order of start: control socket, store, recovery, brokers, feed, strategies, trading. Order of stop: the feed,
-then what is on the line, then the store, then the socket; each step has its deadline below.
+Order of start: control socket, store, then a life of the line (`life`). Order of stop: the line, then the
+store, then the socket. A line whose core failed is laid anew from the journal, once in five minutes.
 """
 
 import time
-from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack, closing
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import anyio
 from anyio.abc import TaskGroup
 from loguru import logger
+from msgspec.structs import replace
 
 from alphapanda.config import Loaded
-from alphapanda.events import Approved, Order, Refused, StrategyFailed, StrategyQuarantined
+from alphapanda.events import Approved, Refused, StrategyFailed, StrategyQuarantined
+from alphapanda.fail_points import FailPoint, armed, reach
 from alphapanda.live import control
-from alphapanda.live.account import Account
 from alphapanda.live.counters import Counters
-from alphapanda.live.endings import first, last_words, on_signals, staying
+from alphapanda.live.endings import core_failure, first, last_words, on_signals
+from alphapanda.live.escalation import Escalation
 from alphapanda.live.gate import Gate
+from alphapanda.live.health import Alarms, Health
+from alphapanda.live.life import House, Life
 from alphapanda.live.line import Gauge, Line
 from alphapanda.live.metrics import Metrics
 from alphapanda.live.notify import EXTEND_EVERY_S, Notifier
-from alphapanda.live.opening import Opened, open_line
+from alphapanda.live.opening import Opened
 from alphapanda.live.operator import Operator
 from alphapanda.live.options import Options
-from alphapanda.live.policies import POLICIES
+from alphapanda.live.policies import CORE, POLICIES, Beyond, Tree
 from alphapanda.live.secrecy import without_secrets
-from alphapanda.live.stages import PULSE, Execution, run_stage
 from alphapanda.live.status import headline, status_of
-from alphapanda.live.supervisor import supervise
+from alphapanda.live.supervisor import GaveUp, Run, supervise
 from alphapanda.live.switch import KillSwitch
-from alphapanda.live.walk import Pace, Stream, Turns, Walk
-from alphapanda.pipeline import Stage
-from alphapanda.plan import unseen
-from alphapanda.store import Store, lock
+from alphapanda.live.walk import Walk
+from alphapanda.live.watchman import Watchman
+from alphapanda.store import Reserve, Store, lock
 
-audit = logger.bind(channel="audit")
-database = logger.bind(channel="database")
-prices = logger.bind(channel="market_data")
 trading = logger.bind(channel="trading")
-
-FEED_DEADLINE_S = 5.0
-DRAIN_DEADLINE_S = 5.0
-STORE_DEADLINE_S = 10.0
-PULSE_S = 0.5
-MARKS_S = 10.0
-ORDER_PATH = (Stage.STRATEGY, Stage.RISK, Stage.EXECUTION, Stage.PORTFOLIO)
 
 
 class Daemon:
@@ -59,27 +50,62 @@ class Daemon:
         self.options = options
         self.settings = loaded.settings
         self.started_ns = time.time_ns()
-        self.state = "starting"
         self.counters = Counters()
         self.gate = Gate()
         self.line = Line(self._tap)
-        self.helpers: dict[str, Gauge] = {name: Gauge() for name in ("control", "store", "pulse")}
-        self.opened: Opened | None = None
-        self.walk: Walk | None = None
+        self.helpers: dict[str, Gauge] = {name: Gauge() for name in ("control", "store", "pulse", "health")}
         self.metrics: Metrics | None = None
         self.store: Store
         self._operator = Operator(self)
-        self.switch = KillSwitch(self.gate, self.line, Path(self.settings.control.kill_file))
+        storage, kill_file = self.settings.storage, Path(self.settings.control.kill_file)
+        self._reserve = Reserve(Path(storage.path), storage.reserve_mib)
+        self.switch = KillSwitch(self.gate, self.line, kill_file, self._reserve.free)
         self.notifier = Notifier.from_environment()
-        self._idle = 0  # of the process: a pulse that is started anew must not count backwards
-        self._stop = anyio.Event()
-        self._opening: anyio.CancelScope | None = None
+        self._tree = Tree(POLICIES)
+        self._escalation = Escalation(self.gate, POLICIES, self.switch.flag)
+        self._life: Life | None = None
+        self.stopping = False
+        alarms, monitoring = Alarms(), self.settings.monitoring
+        self.watchman = Watchman(self.gate, self.switch, alarms, self._at_the_market)
+        self.watchman.woke = self._look_again
+        self.health = Health(
+            self.line,
+            self.gate,
+            alarms,
+            store=Path(self.settings.storage.path),
+            every_s=monitoring.health_check_interval if monitoring.health_check_enabled else None,
+            holds=self._at_the_market,
+            noted=self.helpers["health"].note,
+        )
+
+    @property
+    def state(self) -> str:
+        return self._life.state if self._life is not None else "starting"
+
+    @property
+    def opened(self) -> Opened | None:
+        return self._life.opened if self._life is not None else None
+
+    @property
+    def walk(self) -> Walk | None:
+        return self._life.walk if self._life is not None else None
+
+    def _at_the_market(self) -> bool:
+        """It is ready, on a feed that does not wait for us."""
+        return self.gate.ready and self.opened is not None and self.opened.rows is None
+
+    def _look_again(self) -> None:
+        """Much was missed: a live broker's books come before the next order."""
+        if self.opened is not None and self.opened.account is not None:
+            self.opened.account.look_again()
 
     async def run(self) -> int:
         """0 when stopped on request or at the end of the data, 1 when it gave up."""
         path = Path(self.settings.storage.path)
+        for each in armed():
+            trading.warning("a test has armed this daemon to fail: {}", each)
         try:
-            with lock.hold(path):
+            with lock.hold(path), self.watchman.beating():
                 await self._run(path)
         except BaseExceptionGroup as group:
             raise first(group) from group
@@ -98,9 +124,12 @@ class Daemon:
                 flushed=gauge.note,
             )
         async with anyio.create_task_group() as doors:
+            doors.start_soon(self.switch.run)
             await doors.start(on_signals, self.switch.on_signal, self.stop)
             await doors.start(self._serve)
-            async with Store(path, self.notifier.extend) as store:
+            async with Store(
+                path, self.notifier.extend, reserve=self._reserve, failed=self.switch.store_failed
+            ) as store:
                 self.store = store
                 await self._write_and_trade(store)
             doors.cancel_scope.cancel()
@@ -108,11 +137,12 @@ class Daemon:
     async def _write_and_trade(self, store: Store) -> None:
         async with anyio.create_task_group() as writer:
             self._supervise(writer, "store", store.run)
+            self._supervise(writer, "health", self.health.run)
             if self.metrics is not None:
                 self._supervise(writer, "redis", self.metrics.run)
             writer.start_soon(self._starting)
             try:
-                await self._trade(store)
+                await self._lives(store)
             finally:
                 self.gate.ready = False
                 await last_words(store)
@@ -120,176 +150,69 @@ class Daemon:
 
     async def _starting(self) -> None:
         """What is asked of elsewhere takes its time, and each question has an end: a start gets on."""
-        while self.state == "starting":
-            self.notifier.extend()
+        while True:
+            if self.state == "starting":
+                self.notifier.extend()
             await anyio.sleep(EXTEND_EVERY_S)
 
-    async def _trade(self, store: Store) -> None:
-        if self._stop.is_set():  # stopped while the store was folded: nothing is opened
-            return
-        with anyio.CancelScope() as self._opening:
-            self.opened = await open_line(self.loaded, self.options, store, self.gate, self.notifier.extend)
-        opened = self.opened
-        if opened is None or self._stop.is_set():  # stopped while it was opening
-            return
-        async with AsyncExitStack() as closes:
-            if opened.rows is not None:
-                closes.enter_context(closing(opened.rows))
-            if opened.account is not None:
-                closes.push_async_callback(opened.account.close)
-            async with anyio.create_task_group() as stages:
-                self._start_stages(stages, opened, store)
-                await self.switch.restore(store, opened.halt)
-                if self.metrics is not None:
-                    await self.metrics.obey()
-                if opened.account is not None and not await self._join(stages, opened.account):
-                    stages.cancel_scope.cancel()
-                    return
-                if self.gate.killed:
-                    await self._cancel_resting(opened, keep=lambda order: order.closed_by_hand)
-                self.gate.ready = True
-                for failure in opened.cores.strategy.start():
-                    self.line.route(failure)
-                self.options.ready()
-                walk = self.walk = self._walk(opened, store)
-                self._supervise(stages, Stage.FEED, walk.run)
-                self._supervise(stages, "pulse", self._pulse)
-                self.state = "running"
-                logger.info("ready: {}", opened.ready_line())
-                self.notifier.ready(headline(self.status()))
-                await self._until_told(opened, walk)
-                await self._drain(opened, walk, store)
-                self._show()
-                stages.cancel_scope.cancel()
+    def _supervise(self, group: TaskGroup, name: str, run: Run) -> None:
+        group.start_soon(self._supervised, name, run, self.helpers[name], name=name)
 
-    async def _join(self, stages: TaskGroup, account: Account) -> bool:
-        """Its tasks run, its book is read, and what it says has been booked. False: stopped meanwhile."""
-        account.join(self.line.route, self.line.publish, self.line.settled)
-        stages.start_soon(self._halt_where_it_differs, account)
-        for name, task in account.tasks().items():
-            self.helpers[name] = Gauge()
-            self._supervise(stages, name, task)
-        with anyio.CancelScope() as self._opening:
-            if not self._stop.is_set():
-                await account.joined()
-                await self.line.quiet.wait()
-        return not self._stop.is_set()
+    async def _supervised(self, name: str, run: Run, gauge: Gauge) -> None:
+        """A new life of the line does not renew the budgets of its tasks."""
+        budget = self._tree.budgets[name]
+        told = self._escalation.told
+        await supervise(name, run, budget.policy, gauge, told=told, budget=budget)
 
-    async def _halt_where_it_differs(self, account: Account) -> None:
-        while True:
-            await self.switch.on(await account.differing(), "reconciliation")
+    async def _lives(self, store: Store) -> None:
+        """Cores that failed may be half changed: new ones are built from the journal, within a budget."""
+        house = self._house()
+        while not self.stopping:  # stopped while the store was folded: nothing is opened
+            self._life = Life(house, store)
+            try:
+                await self._life.run()
+            except Exception as error:  # the budget decides
+                self.gate.ready = False
+                if (problem := core_failure(error)) is None:
+                    raise
+                self._begin_anew(problem)
+            else:
+                return
+            house = await self._renew(house, store)
 
-    def _start_stages(self, stages: TaskGroup, opened: Opened, store: Store) -> None:
-        cores, line = opened.cores, self.line
-        execution = Execution(cores.execution, line, self.gate, opened.brokers, store.commit)
-        self._supervise(stages, Stage.STRATEGY, lambda: run_stage(cores.strategy, Stage.STRATEGY, line))
-        self._supervise(stages, Stage.RISK, lambda: run_stage(cores.risk, Stage.RISK, line))
-        self._supervise(stages, Stage.EXECUTION, execution.run)
-        self._supervise(stages, Stage.PORTFOLIO, lambda: run_stage(cores.portfolio, Stage.PORTFOLIO, line))
+    def _begin_anew(self, problem: str) -> None:
+        """Raises GaveUp where it has happened too often."""
+        budget = self._tree.budgets[CORE]
+        if isinstance(budget.failed(monotonic()), Beyond):
+            within_s = budget.policy.within_s
+            raise GaveUp(f"the line failed {budget.lately + 1} times in {within_s:g} s, last: {problem}")
+        trading.error("{}: the line begins anew, from the journal", problem)
 
-    def _walk(self, opened: Opened, store: Store) -> Walk:
-        timed = opened.cores.strategy.timed
-        if opened.rows is None:
-            return Stream(
-                opened.live,
-                self.line,
-                self.gate,
-                opened.brokers,
-                over=opened.over,
-                seen=self.counters.tick,
-                timed=timed,
-            )
-        identity = opened.finite.identity
-        return Turns(
-            opened.rows,
-            self.line,
-            self.gate,
-            opened.brokers,
-            pace=Pace(self.options.speed),
-            taken=lambda row, clock_ns: store.mark(identity, row, clock_ns),
-            seen=self.counters.tick,
-            timed=timed,
-            row=opened.taken,
-            time_ns=opened.clock_ns,
+    def _house(self) -> House:
+        return House(
+            loaded=self.loaded,
+            options=self.options,
+            line=self.line,
+            gate=self.gate,
+            switch=self.switch,
+            counters=self.counters,
+            notifier=self.notifier,
+            helpers=self.helpers,
+            metrics=self.metrics,
+            headline=lambda: headline(self.status()),
+            supervise=self._supervised,
         )
 
-    def _supervise(self, group: TaskGroup, name: str, run: Callable[[], Awaitable[None]]) -> None:
-        gauge = self.helpers.get(name) or self.line.gauges[Stage(name)]
-        group.start_soon(supervise, name, run, POLICIES[name], gauge, name=name)
-
-    async def _until_told(self, opened: Opened, walk: Walk) -> None:
-        """Until somebody stops the daemon, or the data ends and that was asked for."""
-        async with anyio.create_task_group() as waiting:
-
-            async def at_end() -> None:
-                await walk.ended.wait()
-                if opened.rows is not None:
-                    await self._end_of_data(opened, walk)
-                while opened.rows is None:
-                    walk.ended.clear()
-                    await self._end_of_day(opened)
-                    if self.options.until_end:
-                        break
-                    await walk.ended.wait()
-                if self.options.until_end:
-                    self._stop.set()
-
-            waiting.start_soon(at_end)
-            await self._stop.wait()
-            waiting.cancel_scope.cancel()
-
-    async def _end_of_data(self, opened: Opened, walk: Walk) -> None:
-        """No row will fill what still rests: it is cancelled."""
-        await self._cancel_resting(opened)
-        walked = self.counters.ticks and not opened.taken
-        strategies = opened.cores.strategy.strategies() if walked else []
-        for warning in [*opened.finite.warnings(), *unseen(strategies, self.counters.instruments)]:
-            prices.warning("{}", warning)
-        nothing_new = opened.taken and walk.row == opened.taken
-        news = ": nothing is left of it; an empty store walks it again" if nothing_new else ""
-        prices.info("the data has ended after row {}{}", walk.row, news)
-
-    async def _end_of_day(self, opened: Opened) -> None:
-        """The sessions are over: the account's book is compared once more."""
-        prices.info("the day's sessions are over")
-        await self._cancel_resting(opened, keep=lambda order: not opened.brokers[order.broker].matches)
-        if opened.account is not None:
-            await opened.account.end_of_day(opened.cores.execution.open_orders)
-        await self.line.quiet.wait()
-        await self.store.commit()
-
-    async def _cancel_resting(self, opened: Opened, keep: Callable[[Order], bool] = lambda _: False) -> None:
-        for order in opened.cores.execution.open_orders():
-            if not keep(order):
-                opened.brokers[order.broker].cancel(order)
-        await self.line.quiet.wait()
-
-    async def _drain(self, opened: Opened, walk: Walk, store: Store) -> None:
-        self.state = "stopping"
-        self.notifier.stopping()
-        walk.stopping = True
-        with anyio.move_on_after(FEED_DEADLINE_S):
-            async with walk.lock:
-                pass
-        with anyio.move_on_after(DRAIN_DEADLINE_S) as late:
-            await self.line.quiet.wait()
-            for broker in opened.brokers.values():
-                await broker.answered()
-            if opened.account is not None:
-                await opened.account.last_look()
-            await self.line.quiet.wait()
-        if late.cancelled_caught:
-            trading.warning(
-                "{} events were still on the line after {} s", self.line.quiet.busy, DRAIN_DEADLINE_S
-            )
-        for failure in opened.cores.strategy.stop():
-            self.line.route(failure)
-        if stays := staying(opened.cores.execution.open_orders(), opened.brokers):
-            trading.warning("{}", stays)
-        store.tap(opened.cores.portfolio.marks(flat=True))
-        with anyio.fail_after(STORE_DEADLINE_S):
-            await store.commit()
-        database.info("stopped; the store is complete")
+    async def _renew(self, house: House, store: Store) -> House:
+        """What was tapped has happened: it is written down, and the journal is read again."""
+        reach(FailPoint.LIFE_ENDED)
+        self.gate.holds.clear()
+        self.line.renew()
+        await store.commit()
+        reach(FailPoint.LIFE_COMMITTED)
+        await store.refold()
+        reach(FailPoint.LIFE_REFOLDED)
+        return replace(house, options=replace(house.options, from_start=False))
 
     def _tap(self, event: object) -> None:
         """Every event on the line passes here once: the journal, the counters, the log."""
@@ -310,40 +233,15 @@ class Daemon:
                 "{} {} at {}: {} ({})", signal_.signal_id, event.verdict, event.broker, event.rule, event.why
             )
 
-    async def _pulse(self) -> None:
-        """Twice a second: a sign of life for every stage, the tick rate, the kill file, the marks."""
-        marked = time.monotonic()
-        while True:
-            for stage in ORDER_PATH:
-                inbox = self.line.inboxes[stage]
-                if not len(inbox):
-                    inbox.put_bounded(PULSE)
-            self.counters.second()
-            self.helpers["pulse"].note()
-            self.helpers["store"].note(self.store.commits)
-            self._idle += not self.store.busy
-            progress = {stage.value: self.line.gauges[stage].processed for stage in ORDER_PATH}
-            progress["store"] = self.store.commits + self._idle  # it gets on, or has nothing to do
-            self.notifier.alive(progress, lambda: headline(self.status()))
-            await self.switch.obey_file()
-            if self.opened is not None and time.monotonic() - marked > MARKS_S:
-                self.line.route(self.opened.cores.portfolio.marks())
-                marked = time.monotonic()
-            self._show()
-            await anyio.sleep(PULSE_S)
-
-    def _show(self) -> None:
-        if self.opened is not None and self.walk is not None and self.opened.rows is not None:
-            self.options.watch(self.opened.finite.fraction_read(), self.walk.row, self.walk.time_ns)
-
     def stop(self) -> None:
         self.notifier.stopping()
-        self._stop.set()
-        if self._opening is not None:
-            self._opening.cancel()
+        self.stopping = True
+        if self._life is not None:
+            self._life.stop()
 
     def status(self) -> dict[str, Any]:
-        account = self.opened.account if self.opened is not None else None
+        opened = self.opened
+        account = opened.account if opened is not None else None
         return status_of(
             settings=self.settings,
             state=self.state,
@@ -353,11 +251,14 @@ class Daemon:
             line=self.line,
             helpers=self.helpers,
             counters=self.counters,
-            cores=self.opened.cores if self.opened is not None else None,
+            cores=opened.cores if opened is not None else None,
             redis=self.metrics.summary() if self.metrics is not None else None,
             feed=account.feed_summary() if account is not None else None,
             venues=account.venues() if account is not None else None,
             holds=self.gate.holds,
+            health=self.health.summary(
+                self.watchman.summary(), opened.cores.risk if opened is not None else None
+            ),
         )
 
     async def _serve(self, *, task_status: anyio.abc.TaskStatus[None]) -> None:
@@ -367,15 +268,13 @@ class Daemon:
 
         def started() -> None:
             nonlocal served
+            self._escalation.up("control")
             if not served:
                 served = True
                 task_status.started()
 
-        await supervise(
-            "control",
-            lambda: control.serve(path, self._answer, group, started=started),
-            POLICIES["control"],
-            gauge,
+        await self._supervised(
+            "control", lambda: control.serve(path, self._answer, group, started=started), gauge
         )
 
     async def _answer(self, request: dict[str, Any]) -> Any:

@@ -18,6 +18,10 @@ class Overflow(Fatal):
     """An edge that is bounded by construction is full: the construction is wrong, so trading must stop."""
 
 
+class CoreFailed(Exception):  # noqa: N818 - names the fact
+    """A stage that shares its state with the others raised: the line begins anew, from the journal."""
+
+
 class Quiet:
     """How many events are on the line."""
 
@@ -33,6 +37,12 @@ class Quiet:
                 if not waiter.done():
                     waiter.set_result(None)
 
+    def end(self) -> None:
+        """Nothing of this line will be dealt with any more; who waits for it is told."""
+        for waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_exception(CoreFailed("the line begins anew: look at it and ask again"))
+
     async def wait(self) -> None:
         """Until nothing is queued and no stage is at work."""
         while self.busy:
@@ -47,6 +57,7 @@ class Fold:
     def __init__(self) -> None:
         self.ticks: dict[int, MarketTick] = {}
         self.listed: tuple[Instrument, ...] = ()
+        self.lost: set[int] | None = None
         self.last: TickBatch
 
     def add(self, batch: TickBatch) -> int:
@@ -54,6 +65,10 @@ class Fold:
         before = len(self.ticks) + len(batch.ticks)
         for tick in batch.ticks:
             self.ticks[tick.instrument_token] = tick
+            if self.lost:
+                self.lost.discard(tick.instrument_token)
+        if batch.lost is not None:
+            self.lost = {*batch.lost} if self.lost is None else self.lost.union(batch.lost)
         self.listed += batch.listed
         self.last = batch
         return before - len(self.ticks)
@@ -66,6 +81,7 @@ class Fold:
             row=last.row,
             received_ns=last.received_ns,
             listed=self.listed,
+            lost=None if self.lost is None else tuple(self.lost),
         )
 
 

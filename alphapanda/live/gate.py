@@ -31,6 +31,8 @@ class Gate:
         self.since_ns = 0
         self.holds: dict[tuple[str, str], str] = {}
         """(broker, EXCHANGE:SYMBOL or EVERYTHING) -> why"""
+        self.entries: dict[str, str] = {}
+        """Who holds all entries, at every broker -> why"""
 
     @property
     def is_open(self) -> bool:
@@ -50,11 +52,20 @@ class Gate:
     def release(self, broker: str, symbol: str) -> None:
         self.holds.pop((broker, symbol), None)
 
+    def hold_entries(self, owner: str, why: str) -> None:
+        """From any thread: nothing that adds risk leaves until `owner` lets go. Exits go on."""
+        self.entries[owner] = why
+
+    def release_entries(self, owner: str) -> None:
+        self.entries.pop(owner, None)
+
     def closed(self, order: Order) -> Closed | None:
         """Why it may not leave now; None: it may."""
         if not self.ready or (self.killed and not order.closed_by_hand):
             why = f"the kill switch is on: {self.reason}" if self.killed else "the daemon is not ready"
             return Closed("kill_switch", why)
+        if self.entries and order.position_effect is PositionEffect.OPEN:
+            return Closed("entries_held", f"no entries: {'; '.join(list(self.entries.values()))}")
         if not self.holds:
             return None
         if (held := self.holds.get((order.broker, EVERYTHING))) is not None:

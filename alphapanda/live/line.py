@@ -40,9 +40,22 @@ class Line:
 
     def __init__(self, tap: Tap, *, capacity: int = 1024) -> None:
         self.tap = tap
-        self.quiet = Quiet()
-        self.inboxes = {stage: Inbox(stage, self.quiet, capacity=capacity) for stage in Stage}
+        self._capacity = capacity
         self.gauges = {stage: Gauge() for stage in Stage}
+        self._lay_edges()
+
+    def renew(self) -> None:
+        """Empty inboxes, for new cores. What waited for the old ones to be done hears that they never are."""
+        before = self.quiet
+        self._lay_edges()
+        for gauge in self.gauges.values():
+            gauge.state = "starting"
+            gauge.restarts += 1
+        before.end()
+
+    def _lay_edges(self) -> None:
+        self.quiet = Quiet()
+        self.inboxes = {stage: Inbox(stage, self.quiet, capacity=self._capacity) for stage in Stage}
         self._now: dict[type, list[Callable[..., None]]] = {}
         self._wait: dict[type, list[Callable[..., Awaitable[None]]]] = {}
         self._ticks: list[Inbox] = []

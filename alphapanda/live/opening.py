@@ -5,7 +5,7 @@ restored, one that was prepared or sent but never rested is not found, at once.
 """
 
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -18,6 +18,7 @@ from msgspec.structs import replace
 from alphapanda.config import Loaded, Settings, limits_of
 from alphapanda.core.calendar import Calendar
 from alphapanda.core.execution import TradingEngine
+from alphapanda.core.interrupted import Asked, Interrupted
 from alphapanda.core.limits import said
 from alphapanda.core.market import RMS
 from alphapanda.core.risk import RiskManager
@@ -34,6 +35,7 @@ from alphapanda.events import (
     ReportKind,
     TickBatch,
 )
+from alphapanda.fail_points import FailPoint, reach
 from alphapanda.live.account import Account, open_account, wanted
 from alphapanda.live.gate import Gate
 from alphapanda.live.identity import look_at_owner
@@ -58,6 +60,7 @@ trading = logger.bind(channel="trading")
 
 AFTER_CLOSE_NS = 5 * SECOND_NS
 """By then the last price is here."""
+NEVER_THERE = (OrderStatus.NOT_FOUND, OrderStatus.WITHHELD)
 UNSETTLED = (OrderStatus.PREPARED, OrderStatus.SENT, OrderStatus.UNKNOWN)
 
 
@@ -119,6 +122,7 @@ async def open_line(
         raise CannotStart(f"--from-start needs an empty store, {store.path} has a journal; move it away")
     account = await open_account(loaded.settings, store) if wanted(loaded.settings) else None
     try:
+        reach(FailPoint.ACCOUNT_OPENED)
         return await _opened(loaded, options, store, gate, account, warming_up)
     except BaseException:
         if account is not None:
@@ -156,8 +160,10 @@ async def _opened(
     plan = replace(plan, starting_cash=store.open_accounts(cash, owners))
     saved = _settled(past, store)
     cores, brokers = build_cores(plan, saved), _paper(settings, saved, plan)
+    cores.strategy.interrupted = interrupted(recovered.asked, saved.orders)
     if account is not None:
         brokers |= account.brokers(saved, cores, gate, plan.calendar)
+    reach(FailPoint.CORES_BUILT)
     opened = partial(
         Opened,
         cores=cores,
@@ -174,6 +180,12 @@ async def _opened(
     rows, taken = await _walked(feed, store, cores, brokers, warming_up)
     clock_ns = furthest(feed, recovered.clock)
     return opened(feed=feed, rows=_dated(rows, plan.calendar), taken=taken, clock_ns=clock_ns)
+
+
+def interrupted(asked: Mapping[str, Asked], orders: Iterable[Order]) -> Interrupted:
+    """What never reached its broker is asked for again, as an undisturbed run has it."""
+    there = {order.order_id for order in orders if order.status not in NEVER_THERE}
+    return Interrupted(each for order_id, each in asked.items() if order_id in there)
 
 
 def _traded(cores: Cores, book: InstrumentBook) -> list[Instrument]:

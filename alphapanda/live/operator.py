@@ -31,8 +31,10 @@ from alphapanda.events import (
     Verdict,
 )
 from alphapanda.live import limits
+from alphapanda.live.flatten import FLATTEN
 from alphapanda.live.line import Gauge, Line
 from alphapanda.live.opening import Opened
+from alphapanda.live.reconcile import Reconciling
 from alphapanda.live.switch import KillSwitch, clean
 from alphapanda.live.walk import Walk
 from alphapanda.pipeline import Stage
@@ -44,7 +46,7 @@ Request = Mapping[str, Any]
 LONGEST_NAME = 64
 CANCELLED_WITHIN_S = 5.0
 LOOK_S = 0.02
-OF_THE_HOUSE = frozenset((SQUARE_OFF, RMS))
+OF_THE_HOUSE = frozenset((SQUARE_OFF, RMS, FLATTEN))
 """Names that stand for what nobody asked for; a person may be called so."""
 
 
@@ -55,8 +57,12 @@ class Trading(Protocol):
     line: Line
     switch: KillSwitch
     helpers: dict[str, Gauge]
-    opened: Opened | None
-    walk: Walk | None
+
+    @property
+    def opened(self) -> Opened | None: ...
+
+    @property
+    def walk(self) -> Walk | None: ...
 
     @property
     def store(self) -> Store: ...
@@ -77,6 +83,7 @@ class Operator:
             "stop": self._stop,
             "kill_switch_on": self._kill,
             "kill_switch_off": self._rearm,
+            "kill_switch_swept": self._swept,
             "strategy_pause": self._pause,
             "strategy_resume": self._resume,
             "cancel_all": self._cancel_all,
@@ -87,6 +94,7 @@ class Operator:
             "risk_reset": self._change_limit,
             "risk_dry_run": self._change_limit,
             "instruments_sync": self._sync_instruments,
+            **Reconciling(self._ready, self._between_turns, self._carry, _who, _reason).commands(),
         }
 
     async def answer(self, request: Request) -> Any:
@@ -98,7 +106,9 @@ class Operator:
     def hear(self, event: Approved | Refused) -> None:
         """Verdicts on what the operator asked for are part of the answer."""
         signal = event.signal
-        if signal.of_operator:
+        if signal.by == FLATTEN:
+            self._daemon.switch.hear(event)
+        elif signal.of_operator:
             self._verdicts.append(event)
 
     async def _status(self, _: Request) -> dict[str, Any]:
@@ -109,7 +119,12 @@ class Operator:
         return {"pid": os.getpid()}
 
     async def _kill(self, request: Request) -> dict[str, Any]:
-        return {"kill_switch": await self._daemon.switch.on(_reason(request) or "operator", _who(request))}
+        """Answered as soon as it is written down; what the sweep then does is another question."""
+        reason, flatten = _reason(request) or "operator", request.get("flatten") is True
+        return {"kill_switch": await self._daemon.switch.on(reason, _who(request), flatten=flatten)}
+
+    async def _swept(self, _: Request) -> dict[str, Any]:
+        return {"kill_switch": await self._daemon.switch.swept()}
 
     async def _rearm(self, request: Request) -> dict[str, Any]:
         reason = _reason(request)
@@ -199,10 +214,12 @@ class Operator:
 
     async def _restart_stage(self, request: Request) -> dict[str, Any]:
         name = str(request.get("stage"))
-        gauge = self._daemon.helpers.get(name)
+        stages = {stage.value: gauge for stage, gauge in self._daemon.line.gauges.items()}
+        gauges = self._daemon.helpers | stages
+        gauge = gauges.get(name)
         if gauge is None or gauge.restart is None:
-            alone = [each for each, other in self._daemon.helpers.items() if other.restart is not None]
-            raise ValueError(_not_alone(name, known=gauge is not None, alone=alone))
+            alone = [each for each, other in gauges.items() if other.restart is not None]
+            raise ValueError(_not_alone(name, known=name in self._daemon.helpers, alone=alone))
         restarts = gauge.restarts + (gauge.state == "running")
         gauge.restart()
         return {"stage": name, "restarts": restarts}

@@ -18,6 +18,7 @@ from alphapanda.events import (
     Verdict,
     Voided,
 )
+from alphapanda.fail_points import FailPoint, reach
 from alphapanda.live.gate import Closed, Gate
 from alphapanda.live.line import AFTER_THE_BOOK, Line
 from alphapanda.pipeline import Stage
@@ -44,6 +45,7 @@ async def run_stage(core: Core, stage: Stage, line: Line) -> None:
             for output in on(event):
                 await carry(output)
             if stage is Stage.PORTFOLIO and type(event) in AFTER_THE_BOOK:
+                reach(FailPoint.BEFORE_ORDER_TOLD)
                 line.tap(event)
         gauge.note()
         inbox.done()
@@ -102,12 +104,15 @@ class Execution:
             if isinstance(event, Report):
                 self._after(event)
         if to_place:
+            reach(FailPoint.INTENT_DECIDED)
             await self._commit()
+            reach(FailPoint.INTENT_COMMITTED)
             for order in to_place:
                 self._send(order)
 
     def _after(self, report: Report) -> None:
         """Throttles forget what never left. What is FOUND had ended when the kill switch swept."""
+        reach(FailPoint.REPORT_BOOKED)
         order = self._core.order(report.order_id)
         if report.kind is ReportKind.WITHHELD:
             self._line.route(Voided(order))
@@ -124,7 +129,13 @@ class Execution:
             self._line.route(output)
         if closed is not None:
             self._line.route(Voided(order))  # throttles forget it, as they do after a restart
-        self._gate.send(order, self._brokers[order.broker])
+        sent = self._gate.send(order, self._brokers[order.broker])
+        if closed is None and not sent:  # a thread has closed the gate since
+            why = "the gate was closed in that moment"
+            late = Report(
+                order_id=order.order_id, kind=ReportKind.WITHHELD, time_ns=order.created_ns, reason=why
+            )
+            self._line.route(late)
 
 
 def _refused_at_gate(approved: Approved, closed: Closed) -> Refused:

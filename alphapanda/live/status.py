@@ -32,6 +32,7 @@ def status_of(
     feed: Mapping[str, Any] | None = None,
     venues: Mapping[str, Mapping[str, Any]] | None = None,
     holds: Mapping[tuple[str, str], str] | None = None,
+    health: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """One JSON document; brokers and strategies are empty until recovery is done, `redis` while it is off.
 
@@ -58,6 +59,7 @@ def status_of(
             "tick_to_order": counters.tick_to_order.summary(),
         },
         "redis": dict(redis or {"enabled": False, "connected": False, "dropped": 0}),
+        **({"health": dict(health)} if health else {}),
     }
 
 

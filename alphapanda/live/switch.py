@@ -1,40 +1,91 @@
 """The kill switch of a daemon: its doors, what it writes down, and the only way back.
 
-The flag first, at once; then the journal; the answer after it. Where the journal cannot be written, because
-the commit failed or the store is not open yet, the kill file is, so that the next start is killed as well.
+The flag first, at once, in whatever thread; then the journal; the answer after it. Where the journal cannot
+be written, because the commit failed or does not come, or the store is not open yet, the kill file is, so
+that the next start is killed as well. What follows the flag, the sweep, is in `sweep`.
 """
 
+import asyncio
+import errno
 import time
+from collections import deque
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
+import anyio
 from loguru import logger
+from msgspec import Struct, to_builtins
 
 from alphapanda.config.redaction import redact
 from alphapanda.errors import Fatal
-from alphapanda.events import Halt, Resume
+from alphapanda.events import Approved, Halt, Refused, Resume
+from alphapanda.fail_points import FailPoint, reach
 from alphapanda.live.gate import Gate
 from alphapanda.live.line import Line
 from alphapanda.live.walk import Walk
-from alphapanda.store import Store
+from alphapanda.store import Store, StoreFailed
 from alphapanda.times import to_ist
 
 audit = logger.bind(channel="audit")
 
 LONGEST_REASON = 200
+COMMIT_S = 5.0
+"""A commit that takes longer has failed, as far as anybody can know."""
+STARTS_S = 15.0
+"""So long who asks what is left waits for a daemon that starts."""
+FLATTENS = "--flatten"
+"""As the last line of the kill file."""
+
+
+class Swept(Protocol):
+    """Who cancels and closes after the flag; one for each life of the line."""
+
+    def hear(self, verdict: Approved | Refused) -> None: ...
+
+
+class Flagged(NamedTuple):
+    reason: str
+    by: str
+    time_ns: int
 
 
 class KillSwitch:
-    """Works from the first moment of the process; `restore` joins it to the journal."""
+    """Works from the first moment of the process; `restore` joins it to the journal.
 
-    def __init__(self, gate: Gate, line: Line, kill_file: Path) -> None:
+    `run` is its task: it writes down what signals and threads have flagged. `free` gives disk space back.
+    """
+
+    def __init__(
+        self, gate: Gate, line: Line, kill_file: Path, free: Callable[[], object] = lambda: None
+    ) -> None:
         self._gate = gate
         self._line = line
         self._kill_file = kill_file
+        self._free = free
         self._store: Store | None = None
         self._rearming: object | None = None
+        self._blank = False
+        """The kill file was there at the last look, without a word."""
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._flags: deque[Flagged] = deque()
+        """Not written down yet."""
+        self._woken = asyncio.Event()
+        self._written = (0, False)
+        """The last Halt on the line: since when, and whether it flattens."""
+        self.flatten = False
+        """Positions are closed after the sweep."""
         self.rearmed = 0
         """How often the operator has switched it off: each time Redis must hear of it before it is obeyed."""
+        self.turned = asyncio.Event()
+        """Set, and replaced by another, when it was switched on, off, or on once more."""
+        self.kills = 0
+        """How often it was switched on, for the sweep to say which of them it has ended."""
+        self.sweeper: Swept | None = None
+        """Of the life that runs: it joins, says what is left, and leaves."""
+        self._left: Sequence[Struct] = ()
+        self._swept = 0
+        self._news = asyncio.Event()
 
     @property
     def killed(self) -> bool:
@@ -45,42 +96,171 @@ class KillSwitch:
         self._store = store
         if halt is not None:
             self._gate.kill(halt.reason, halt.by, halt.time_ns)
+            self.flatten = self.flatten or halt.flatten
+            self._written = halt.time_ns, halt.flatten
             audit.warning("the kill switch is on since {}: {}", to_ist(halt.time_ns), halt.reason)
-        elif self._gate.killed:
-            self._line.route(Halt(self._gate.reason, self._gate.by, self._gate.since_ns))
-            await store.commit()
+        else:
+            self._written = 0, False
+        await self._write_down()
         await self.obey_file()
+
+    # the doors
+
+    def flag(self, reason: str, by: str, *, flatten: bool = False) -> None:
+        """At once, from any thread and from within a signal handler; the journal follows when the loop comes
+        round. Neither waits, nor logs, nor raises.
+        """
+        flagged = Flagged(clean(reason), by, time.time_ns())
+        self._flags.append(flagged)
+        self.flatten = self.flatten or flatten
+        if not self._gate.killed or self._rearming is not None:
+            self._rearming = None
+            self._gate.kill(*flagged)
+        self._wake()
+
+    def on_signal(self, *_: object) -> None:
+        """SIGUSR1, as the handler itself, so that a loop that is stuck does not hold it up. The reason may
+        have been left in the kill file: read after the flag, for a disk can take its time.
+        """
+        self.flag("SIGUSR1", "signal")
+        reason, flatten = self._words()
+        self.flatten = self.flatten or flatten
+        if reason and (self._gate.reason, self._gate.by) == ("SIGUSR1", "signal"):
+            self._gate.reason = reason
+
+    def store_failed(self, failure: StoreFailed) -> None:
+        """Before anybody who waits for that commit is told. A person looks at the disk before it goes on."""
+        self.flag(failure.why, "store")
+        if not failure.halted:
+            self._write_file()
 
     async def obey_file(self) -> None:
         """A door for when the control socket does not answer."""
         if not self._gate.killed and self._kill_file.exists():
-            await self.on(self._written_reason() or f"kill file {self._kill_file}", "kill file")
+            reason, flatten = self._words()
+            await self.on(reason or f"kill file {self._kill_file}", "kill file", flatten=flatten)
 
-    async def on_signal(self) -> None:
-        """SIGUSR1: the other door; the reason may have been left in the kill file."""
-        await self.on(self._written_reason() or "SIGUSR1", "signal")
+    def flag_file(self) -> None:
+        """The same from a thread, for a loop that is stuck: the flag at once, the journal later. A file that
+        has no words is looked at once more: somebody may be writing it.
+        """
+        if self._gate.killed or not self._kill_file.exists():
+            return
+        reason, flatten = self._words()
+        blank, self._blank = self._blank, not reason
+        if reason or blank:
+            self.flag(reason or f"kill file {self._kill_file}", "kill file", flatten=flatten)
 
-    async def on(self, reason: str, by: str) -> dict[str, Any]:
-        """Returns when it is written down. Resting orders are cancelled, strategies see no prices."""
-        if not self._gate.killed or self._rearming is not None:
-            self._rearming = None
-            self._kill(clean(reason), by)
-        if self._store is None:
-            self._write_file()
-            return self.state()
+    async def on(self, reason: str, by: str, *, flatten: bool = False) -> dict[str, Any]:
+        """Returns when it is written down. Resting orders are cancelled, strategies see no prices.
+
+        Raises Fatal where it cannot be written down: the flag stays, the kill file is there.
+        """
+        self.flag(reason, by, flatten=flatten)
+        await self._write_down()
+        return self.state()
+
+    def _wake(self) -> None:
+        loop = self._loop
+        if loop is None:
+            return
         try:
-            await self._store.commit()
+            loop.call_soon_threadsafe(self._woken.set)
+        except RuntimeError:
+            return  # the loop is closed: there is nothing left that could send
+
+    # what is written down
+
+    async def run(self) -> None:
+        """Until cancelled. Raises Fatal where a kill cannot be written down."""
+        self._loop = asyncio.get_running_loop()
+        while True:
+            if self._flags:
+                await self._write_down()
+            await self._woken.wait()
+            self._woken.clear()
+
+    async def _write_down(self) -> None:
+        """What was flagged, and only then the caller may be answered."""
+        flagged = bool(self._flags)
+        self._flags.clear()
+        gate, store = self._gate, self._store
+        if not gate.killed:
+            return
+        if flagged:
+            reach(FailPoint.KILL_FLAGGED)
+            self._turn()
+        if store is None:
+            self._write_file()
+            return
+        if self._written != (gate.since_ns, self.flatten):
+            self._written = gate.since_ns, self.flatten
+            self._line.route(Halt(gate.reason, gate.by, gate.since_ns, self.flatten))
+            closes = ", positions are closed" if self.flatten else ""
+            audit.warning("kill switch on: {} (by {}){}", gate.reason, gate.by, closes)
+        await self._commit(store)
+        if flagged:
+            reach(FailPoint.KILL_COMMITTED)
+
+    async def _commit(self, store: Store) -> None:
+        try:
+            with anyio.fail_after(COMMIT_S):
+                await store.commit()
+        except TimeoutError:
+            self._write_file()
+            raise Fatal(
+                f"store {store.path}: the kill switch could not be written in {COMMIT_S:g} s; it stays on,"
+                f" kill file {self._kill_file}: look at the disk"
+            ) from None
         except Fatal:
             self._write_file()
             raise
+
+    def _turn(self) -> None:
+        self.kills += 1
+        turned, self.turned = self.turned, asyncio.Event()
+        turned.set()
+
+    # the sweep
+
+    def hear(self, verdict: Approved | Refused) -> None:
+        """What became of a close that the sweep asked for."""
+        if self.sweeper is not None:
+            self.sweeper.hear(verdict)
+
+    def say(self, left: Sequence[Struct], swept: int) -> None:
+        """What is left now. `swept` is the last of `kills` of which all is ended or named."""
+        self._left = left
+        if swept != self._swept:
+            self._swept = swept
+            self._tell()
+
+    def join(self, sweeper: Swept) -> None:
+        """Of a new life of the line."""
+        self.sweeper, self._left, self._swept = sweeper, (), self.kills - 1
+        self._tell()
+
+    def leave(self, sweeper: Swept) -> None:
+        """Its life is over."""
+        if self.sweeper is sweeper:
+            self.sweeper = None
+            self._tell()
+
+    def _tell(self) -> None:
+        news, self._news = self._news, asyncio.Event()
+        news.set()
+
+    async def swept(self) -> dict[str, Any]:
+        """As soon as everything has ended, or is named. Raises ValueError where nobody sweeps yet."""
+        while self._gate.killed and (self.sweeper is None or self._swept < self.kills):
+            news, nobody = self._news, self.sweeper is None
+            with anyio.move_on_after(STARTS_S if nobody else None) as waited:
+                await news.wait()
+            if waited.cancelled_caught:
+                raise ValueError("the daemon is not ready; what rests is cancelled once it is")
         return self.state()
 
-    def _kill(self, reason: str, by: str) -> None:
-        now_ns = time.time_ns()
-        self._gate.kill(reason, by, now_ns)
-        if self._store is not None:
-            self._line.route(Halt(reason, by, now_ns))
-        audit.warning("kill switch on: {} (by {})", reason, by)
+    # the way back
 
     async def off(self, reason: str, by: str, walk: Walk) -> dict[str, Any]:
         """Between two turns, and written down before trading is enabled. A kill in between wins.
@@ -91,31 +271,68 @@ class KillSwitch:
         async with walk.lock:
             if self._gate.killed and self._rearming is mine and self._store is not None:
                 now_ns = time.time_ns()
+                reach(FailPoint.REARM_ASKED)
                 self._remove_file()
+                reach(FailPoint.REARM_FILE_REMOVED)
                 await self._store.commit()  # the last row taken: a restart shows nothing up to it
-                self._line.route(Resume(clean(reason), by, now_ns))
-                await self._store.commit()
-                await self._line.quiet.wait()
                 if self._rearming is mine:
-                    self._gate.rearm(clean(reason), by, now_ns)
-                    self.rearmed += 1
-                    audit.warning("kill switch off: {} (by {})", reason, by)
+                    await self._resume(mine, clean(reason), by, now_ns)
             if self._rearming is mine:
                 self._rearming = None
         return self.state()
 
-    def _written_reason(self) -> str:
+    async def _resume(self, mine: object, reason: str, by: str, now_ns: int) -> None:
+        store = self._store
+        if store is None:
+            return
+        self._line.route(Resume(reason, by, now_ns))
+        await store.commit()
+        reach(FailPoint.REARM_COMMITTED)
+        await self._line.quiet.wait()
+        self._rearm(mine, reason, by, now_ns)
+
+    def _rearm(self, mine: object, reason: str, by: str, now_ns: int) -> None:
+        """A signal or a thread may flag between any two of these lines: what it left is looked at last."""
+        if self._rearming is not mine:
+            return
+        flattened, self.flatten = self.flatten, False
+        self._gate.rearm(reason, by, now_ns)
+        if self._flags:
+            self._gate.kill(*self._flags[-1])
+            self.flatten = self.flatten or flattened
+            self._woken.set()
+            return
+        self._left = ()
+        self.rearmed += 1
+        self._turn()
+        audit.warning("kill switch off: {} (by {})", reason, by)
+
+    # the kill file
+
+    def _words(self) -> tuple[str, bool]:
+        """The reason that the file gives, and whether positions are to be closed."""
         try:
-            return clean(self._kill_file.read_text("utf-8", errors="replace"))
+            text = self._kill_file.read_text("utf-8", errors="replace")
         except OSError:
-            return ""
+            return "", False
+        head, _, last = text.rstrip().rpartition("\n")
+        return (clean(head), True) if last == FLATTENS else (clean(text), False)
 
     def _write_file(self) -> None:
         try:
-            self._kill_file.parent.mkdir(parents=True, exist_ok=True)
-            self._kill_file.write_text(f"{self._gate.reason}\n", "utf-8")
+            try:
+                self._write_words()
+            except OSError as error:
+                if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                    raise
+                self._free()
+                self._write_words()
         except OSError as error:
             audit.error("kill file {} cannot be written: {}", self._kill_file, error)
+
+    def _write_words(self) -> None:
+        self._kill_file.parent.mkdir(parents=True, exist_ok=True)
+        self._kill_file.write_text(words(self._gate.reason, flatten=self.flatten), "utf-8")
 
     def _remove_file(self) -> None:
         try:
@@ -131,7 +348,13 @@ class KillSwitch:
             "reason": gate.reason,
             "by": gate.by,
             "since": to_ist(gate.since_ns).isoformat() if gate.since_ns else None,
+            "leftovers": to_builtins(list(self._left)) if gate.killed else [],
         }
+
+
+def words(reason: str, *, flatten: bool) -> str:
+    """What the kill file says."""
+    return f"{reason}\n{FLATTENS}\n" if flatten else f"{reason}\n"
 
 
 def clean(reason: str) -> str:

@@ -13,6 +13,7 @@ from typing import Protocol
 import anyio
 
 from alphapanda.events import TickBatch, Timer
+from alphapanda.fail_points import FailPoint, reach
 from alphapanda.live.edges import Fold
 from alphapanda.live.gate import Gate
 from alphapanda.live.line import Line
@@ -127,10 +128,13 @@ class Turns:
             broker.on_ticks(batch)
         if quiet.busy:
             await quiet.wait()
+        reach(FailPoint.TURN_FILLED)
         line.publish(_stamped(batch), to_strategies=self._gate.is_open)
         await quiet.wait()
+        reach(FailPoint.TURN_DONE)
         self.row, self.time_ns = batch.row, batch.time_ns
         self._taken(batch.row, batch.time_ns)
+        reach(FailPoint.TURN_TAKEN)
         self._seen(batch)
 
 

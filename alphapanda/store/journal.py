@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from alphapanda.errors import CannotStart
+from alphapanda.fail_points import FailPoint, reach
 from alphapanda.store.projections import PROJECTION, At
 
 KINDS: dict[type, str] = {kind: kind.__name__ for kind in PROJECTION}
@@ -32,22 +33,30 @@ class Journal:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
-        row = connection.execute("SELECT hash FROM journal ORDER BY seq DESC LIMIT 1").fetchone()
-        self._last = GENESIS if row is None else bytes(row[0])
+        row = connection.execute("SELECT seq, hash FROM journal ORDER BY seq DESC LIMIT 1").fetchone()
+        self._seq, self._last = (0, GENESIS) if row is None else (int(row[0]), bytes(row[1]))
+
+    @property
+    def end(self) -> tuple[int, bytes]:
+        """Number and hash of the last row that is durable."""
+        return self._seq, self._last
 
     def append(self, records: Sequence[Record]) -> None:
         """All records and their projections in one durable transaction, or none of them."""
         connection, last = self._connection, self._last
+        reach(FailPoint.BEFORE_COMMIT)
         connection.execute("BEGIN IMMEDIATE")
         try:
             for at_ns, event in records:
                 last = self._append(at_ns, event, last)
+            reach(FailPoint.INSIDE_COMMIT)
             connection.execute("COMMIT")
         except BaseException:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise
-        self._last = last
+        self._seq, self._last = self._seq + len(records), last
+        reach(FailPoint.AFTER_COMMIT)
 
     def _append(self, at_ns: int, event: object, last: bytes) -> bytes:
         kind, body = KINDS[type(event)], _encode(event)

@@ -8,7 +8,7 @@ import fcntl
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from alphapanda.errors import CannotStart, Fatal
@@ -27,13 +27,22 @@ def hold(store: Path, *, as_daemon: bool = True) -> Iterator[None]:
     """Keep everybody else away. Raises CannotStart, naming the daemon that has the store."""
     descriptor = _take(store)
     try:
-        os.ftruncate(descriptor, 0)
-        if as_daemon:
-            os.write(descriptor, str(os.getpid()).encode())
+        _say(descriptor, store, str(os.getpid()) if as_daemon else "")
         yield
     finally:
-        os.ftruncate(descriptor, 0)
+        with suppress(OSError):  # what is left in it is an id that no living process has
+            os.ftruncate(descriptor, 0)
         os.close(descriptor)
+
+
+def _say(descriptor: int, store: Path, who: str) -> None:
+    try:
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, who.encode())
+    except OSError as error:
+        raise CannotStart(
+            f"lock {lock_path(store)} cannot be written: {error.strerror}; look at its disk"
+        ) from error
 
 
 def _take(store: Path) -> int:
@@ -41,7 +50,9 @@ def _take(store: Path) -> int:
         store.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(lock_path(store), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise CannotStart(f"store {store} cannot be made: {error.strerror}; check storage.path") from error
+        denied = isinstance(error, PermissionError)
+        what_to_do = "run this as the daemon's user" if denied else "check storage.path"
+        raise CannotStart(f"store {store} cannot be written: {error.strerror}; {what_to_do}") from error
     pid = _wait(descriptor, fcntl.LOCK_EX)
     if pid is not None:
         os.close(descriptor)

@@ -273,9 +273,10 @@ def change_limit(path: Path, event: LimitChanged, known: Collection[LimitChanged
         _append(path, event)
 
 
-def switch(path: Path, *, on: bool, reason: str, by: str) -> None:
+def switch(path: Path, *, on: bool, reason: str, by: str, flatten: bool = False) -> None:
     """Flip the kill switch of a daemon that is not running. Raises CannotStart when one is."""
-    _write(path, (Halt if on else Resume)(reason, by, time.time_ns()))
+    now_ns = time.time_ns()
+    _write(path, Halt(reason, by, now_ns, flatten) if on else Resume(reason, by, now_ns))
 
 
 def _write(path: Path, event: object) -> None:

@@ -12,13 +12,16 @@ from alphapanda.events import (
     ChargesCompared,
     Compared,
     DayRolled,
+    ExternalOrder,
     ExternalSeen,
     Halt,
     LimitChanged,
     Marked,
     Money,
     Order,
+    OrderAccepted,
     OrderClosed,
+    OrderFound,
     OrderOpened,
     OrderUpdated,
     Refused,
@@ -35,7 +38,9 @@ from alphapanda.rows import (
     charges_row,
     comparison_row,
     equity_rows,
+    external_order_row,
     external_row,
+    found_row,
     order_row,
     position_row,
     signal_row,
@@ -55,6 +60,8 @@ class At(NamedTuple):
 
 EQUITY_KEY = ("broker", "strategy_id", "at_ns")
 CHARGES_KEY = ("broker", "broker_order_id")
+EXTERNAL_ORDER_KEY = ("broker", "broker_order_id")
+FOUND_KEY = ("broker", "order_id")
 EXTERNAL_KEY = ("broker", "exchange", "tradingsymbol", "product")
 POSITION_KEY = ("broker", "strategy_id", "exchange", "tradingsymbol", "product")
 
@@ -175,6 +182,11 @@ def _external(event: ExternalSeen, _at: At) -> list[Statement]:
     return [(f"DELETE FROM external_positions WHERE {where}", values)]  # noqa: S608 - as above
 
 
+def _accepted(event: OrderAccepted, _at: At) -> list[Statement]:
+    sql = "DELETE FROM found_orders WHERE broker = ? AND order_id = ?"
+    return [(sql, (event.broker, event.order_id))]
+
+
 def _taken(event: RowTaken, _at: At) -> list[Statement]:
     row = {"feed": event.feed, "taken": event.row, "time_ns": event.time_ns}
     return [_upsert("progress", row, ("feed",))]
@@ -195,6 +207,11 @@ PROJECTION: dict[type, Callable[[Any, At], list[Statement]]] = {
     Compared: lambda event, _: [_insert("comparisons", comparison_row(event))],
     ChargesCompared: lambda event, _: [_upsert("charge_differences", charges_row(event), CHARGES_KEY)],
     ExternalSeen: _external,
+    ExternalOrder: lambda event, _: [
+        _upsert("external_orders", external_order_row(event), EXTERNAL_ORDER_KEY)
+    ],
+    OrderFound: lambda event, _: [_upsert("found_orders", found_row(event), FOUND_KEY)],
+    OrderAccepted: _accepted,
     Halt: lambda e, _: _switch(is_on=True, reason=e.reason, by=e.by, time_ns=e.time_ns),
     Resume: lambda e, _: _switch(is_on=False, reason=e.reason, by=e.by, time_ns=e.time_ns),
     LimitChanged: _limit,

@@ -7,10 +7,10 @@ from msgspec import Struct
 
 from alphapanda.core.comparison import Reconciled
 from alphapanda.core.equity import EquityTracker
-from alphapanda.core.hosted import PAUSED, QUARANTINED, RUNNING
+from alphapanda.core.hosted import PAUSED, QUARANTINED, RUNNING, Fate
+from alphapanda.core.interrupted import Asked
 from alphapanda.core.risk import NOT_ITS_FAULT
 from alphapanda.core.rules import Known
-from alphapanda.core.runner import Fate
 from alphapanda.events import (
     AccountOpened,
     Approved,
@@ -18,6 +18,7 @@ from alphapanda.events import (
     ChargesCompared,
     Compared,
     DayRolled,
+    ExternalOrder,
     ExternalSeen,
     Fill,
     Halt,
@@ -26,8 +27,10 @@ from alphapanda.events import (
     Marked,
     Money,
     Order,
+    OrderAccepted,
     OrderClosed,
     OrderFilled,
+    OrderFound,
     OrderOpened,
     OrderStatus,
     OrderUpdated,
@@ -39,6 +42,7 @@ from alphapanda.events import (
     StrategyPaused,
     StrategyQuarantined,
     StrategyResumed,
+    TradingSignal,
     Validity,
     Valued,
     Verdict,
@@ -95,6 +99,8 @@ class Recovered(Struct, frozen=True, kw_only=True):
     clock: dict[str, int]
     fates: dict[str, Fates]
     unmarked: tuple[OfMarket, ...]
+    asked: dict[str, Asked] = {}
+    """Order id -> the signal it came of, where the row of that is walked again."""
     halt: Halt | None
     empty: bool
 
@@ -165,8 +171,12 @@ class Fold:
         self.limits: dict[tuple[str, Scope], LimitChanged] = {}
         self.fates: dict[str, Fates] = {}
         self.refusals = RefusalsFold()
+        self._asked: dict[str, Asked] = {}
         self._untaken: list[tuple[Fate, int | None]] = []
-        """Of rows that no mark has followed yet: a crash among them, and the row is walked again."""
+        """Of rows that no mark has followed yet: a crash among them, and the row is walked again. A live feed
+        has no rows and no marks, and so only the last two days are kept.
+        """
+        self._untaken_at_roll = 0
         self.events = 0
 
     def add(self, event: object) -> None:
@@ -175,6 +185,7 @@ class Fold:
             case Approved(order, signal):
                 self.sequence = max(self.sequence, order.sequence)
                 self._count(signal.signal_id)
+                self._ask(order, signal)
             case Refused():
                 self._count(event.signal.signal_id)
                 self._untaken.append((event, None))
@@ -204,6 +215,8 @@ class Fold:
                 self._tracker(broker).on_valued(event)
             case DayRolled():
                 self.rolls.append((len(self.fills), event))
+                del self._untaken[: self._untaken_at_roll]
+                self._untaken_at_roll = len(self._untaken)
                 for tracker in self.trackers.values():
                     tracker.on_rolled(event)
             case Marked():
@@ -213,7 +226,14 @@ class Fold:
         match event:
             case RowTaken():
                 self._take(event)
-            case Compared() | ChargesCompared() | ExternalSeen():
+            case (
+                Compared()
+                | ChargesCompared()
+                | ExternalSeen()
+                | ExternalOrder()
+                | OrderFound()
+                | OrderAccepted()
+            ):
                 self.reconciled.setdefault(event.broker, Reconciled()).on(event)
             case StrategyPaused() | StrategyFailed() | StrategyQuarantined() | StrategyResumed():
                 self._add_of_strategy(event)
@@ -250,9 +270,23 @@ class Fold:
         for fate, token in self._untaken:
             fates.add(fate, token, _row_of(fate) or mark.row)
         self._untaken.clear()
+        self._asked.clear()
+        self._untaken_at_roll = 0
+
+    def _ask(self, order: Order, signal: TradingSignal) -> None:
+        """Kept while it may be of the row that a crash interrupts: of the latest, and not marked yet."""
+        if self._asked:
+            latest = next(reversed(self._asked.values())).signal
+            if (latest.time_ns, latest.row) != (signal.time_ns, signal.row):
+                self._asked.clear()
+        if not signal.by:
+            self._asked[order.order_id] = Asked(signal, order.broker)
 
     def _tracker(self, broker: str) -> EquityTracker:
-        return self.trackers.setdefault(broker, EquityTracker())
+        known = self.trackers.get(broker)
+        if known is None:
+            known = self.trackers[broker] = EquityTracker()
+        return known
 
     def _count(self, signal_id: str) -> None:
         self.signals_made = max(self.signals_made, int(signal_id[1:]))
@@ -283,6 +317,7 @@ class Fold:
             unmarked=tuple(
                 fate for fate, token in self._untaken if token is not None and not isinstance(fate, Refused)
             ),
+            asked=self._asked,
             halt=self.halt,
             empty=self.events == 0,
         )

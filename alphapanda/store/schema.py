@@ -6,6 +6,7 @@ are nanoseconds since 1970 (UTC).
 """
 
 import sqlite3
+from collections.abc import Callable
 
 from alphapanda.errors import CannotStart
 
@@ -232,7 +233,38 @@ CREATE TABLE external_positions (
 ) STRICT;
 """
 
-MIGRATIONS = (VERSION_1, VERSION_2, VERSION_3, VERSION_4)
+VERSION_5 = """
+CREATE TABLE external_orders (
+    broker TEXT NOT NULL,
+    broker_order_id TEXT NOT NULL,
+    exchange TEXT NOT NULL,
+    tradingsymbol TEXT NOT NULL,
+    product TEXT NOT NULL,
+    transaction_type TEXT NOT NULL,
+    order_type TEXT NOT NULL,
+    quantity INTEGER NOT NULL,
+    filled_quantity INTEGER NOT NULL,
+    price TEXT,
+    average_price TEXT,
+    status TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    placed_by TEXT NOT NULL,
+    changed_ns INTEGER NOT NULL,
+    PRIMARY KEY (broker, broker_order_id)
+) STRICT;
+CREATE TABLE found_orders (
+    broker TEXT NOT NULL,
+    order_id TEXT NOT NULL,
+    broker_order_id TEXT NOT NULL,
+    exchange TEXT NOT NULL,
+    tradingsymbol TEXT NOT NULL,
+    was TEXT NOT NULL,
+    found_ns INTEGER NOT NULL,
+    PRIMARY KEY (broker, order_id)
+) STRICT;
+"""
+
+MIGRATIONS = (VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5)
 PROJECTIONS = (
     "trades",
     "orders",
@@ -249,8 +281,17 @@ PROJECTIONS = (
     "comparisons",
     "charge_differences",
     "external_positions",
+    "external_orders",
+    "found_orders",
 )
 
+
+BUSY_MS = 2_000
+"""How long a lock of another program is waited for. With one writer there is none."""
+CHECKED_STEPS = 100_000
+"""Of SQLite's machine: a few milliseconds."""
+LOG_KEPT_BYTES = 16 << 20
+"""What a log that grew while somebody read for long is cut back to."""
 
 FIXED_SQLITE = ((3, 44, 6), (3, 50, 7), (3, 51, 3))
 """First releases without the WAL-reset fault, a line of releases each."""
@@ -262,19 +303,31 @@ def sqlite_is_fixed(version: tuple[int, int, int] = sqlite3.sqlite_version_info)
     return version >= line[0] if line else version > FIXED_SQLITE[-1]
 
 
-def prepare(connection: sqlite3.Connection, path: str) -> None:
-    """Pragmas, identity, integrity and migrations of the one writing connection."""
-    connection.execute("PRAGMA busy_timeout = 2000")
+def prepare(connection: sqlite3.Connection, path: str, checking: Callable[[], None] = lambda: None) -> None:
+    """Pragmas, identity, integrity and migrations of the one writing connection. `checking` is called again
+    and again while the file is checked.
+    """
+    connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
     version = check_version(connection, path)
-    _check(connection, path)
+    connection.set_progress_handler(checking, CHECKED_STEPS)
+    try:
+        _check(connection, path)
+    finally:
+        connection.set_progress_handler(None, 0)
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute("PRAGMA trusted_schema = OFF")
     connection.execute("PRAGMA cell_size_check = ON")
     connection.execute("PRAGMA mmap_size = 0")
+    connection.execute(f"PRAGMA journal_size_limit = {LOG_KEPT_BYTES}")
     for number, script in enumerate(MIGRATIONS[version:], version + 1):
         _migrate(connection, script, number)
+
+
+def copy_log(connection: sqlite3.Connection, *_: object) -> None:
+    """What the log (`-wal`) holds into the file, as far as no reader needs it."""
+    connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
 
 def is_empty(connection: sqlite3.Connection) -> bool:

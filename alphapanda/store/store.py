@@ -3,24 +3,32 @@
 Stages tap events synchronously; the writer commits whatever is pending, in the order tapped, in one
 transaction. So the file always holds a prefix of what happened. `commit` returns when everything tapped so
 far is durable: the order path awaits it before a byte leaves. A failed commit is ambiguous, so it is not
-tried again: the store raises for ever after, and the daemon leaves to recover.
+tried again: the store raises for ever after, and the daemon leaves to recover. On a full disk what did not
+fit is undone: it is written once more, with the word that trading is halted, where the reserve was; and that
+is a failure all the same.
 """
 
 import asyncio
 import secrets
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import aiosqlite
+import anyio
 
 from alphapanda.errors import CannotStart, Fatal
-from alphapanda.events import AccountOpened, Money, RowTaken
+from alphapanda.events import AccountOpened, Halt, Money, Resume, RowTaken
+from alphapanda.fail_points import FailPoint, reach
 from alphapanda.store import journal, schema
 from alphapanda.store.projections import PROJECTION
 from alphapanda.store.recovery import Recovered, fold
+from alphapanda.store.reserve import Reserve
+from alphapanda.store.tail import Tail
+from alphapanda.store.troubles import no_room, said
 
 LINGER_S = 0.01
 """How long an event that nobody waits for may wait for company before it is committed."""
@@ -28,6 +36,10 @@ PROGRESS_S = 1.0
 """How often the last row walked is written down when nothing else is."""
 FOLDED_ROWS = 1_000
 """How often a long recovery says that it gets on."""
+IDLE_S = 1.0
+WORTH_COPYING = 50
+"""After so many commits a store that is idle copies its log into the file, so that no order waits for it."""
+BY = "store"
 Result = TypeVar("Result")
 ALPHABET = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 
@@ -35,14 +47,30 @@ ALPHABET = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 class StoreFailed(Fatal):
     """A commit failed: what it held may or may not be there."""
 
+    why = ""
+    halted = False
+    """The journal says that trading is halted."""
+
 
 class Store:
     """Use `async with Store(path)`, run `run` as a task, `tap` events, `commit` to be sure."""
 
-    def __init__(self, path: Path, recovering: Callable[[], None] = lambda: None) -> None:
-        """`recovering` is called from the connection's thread while the journal is folded."""
+    def __init__(
+        self,
+        path: Path,
+        recovering: Callable[[], None] = lambda: None,
+        *,
+        reserve: Reserve | None = None,
+        failed: Callable[[StoreFailed], None] = lambda _: None,
+    ) -> None:
+        """`recovering` is called from the connection's thread while the file is checked and the journal
+        folded; `failed` once, in the loop, when a commit has failed, before anybody who waits is told.
+        """
         self.path = path
         self._recovering = recovering
+        self._failed = failed
+        self._reserve = reserve
+        self._tail = Tail(path)
         self.recovered: Recovered
         self.tag_seed = ""
         self.commits = 0
@@ -53,6 +81,8 @@ class Store:
         self._served: list[asyncio.Future[None]] = []
         self._wake = asyncio.Event()
         self._urgent = asyncio.Event()
+        self._not_copied = 0
+        self._halted = False
         self._mark: RowTaken | None = None
         self._marked_after = 0
         """How many of `_pending` came before the mark: later ones are of the next row."""
@@ -68,7 +98,7 @@ class Store:
             await self._in_thread(self._prepare)
         except (OSError, sqlite3.Error) as error:
             await self._close()
-            raise CannotStart(f"store {self.path} cannot be opened: {error}; check storage.path") from error
+            raise CannotStart(f"store {self.path} cannot be opened: {said(error)}") from error
         except BaseException:
             await self._close()
             raise
@@ -87,8 +117,14 @@ class Store:
 
     async def _close(self) -> None:
         if self._database is not None:
-            await self._database.close()
-            self._database = None
+            try:
+                with anyio.CancelScope(shield=True):  # its thread would outlive the loop, and fail there
+                    await self._database.close()  # after what is still being written
+            finally:
+                self._database = None
+                self._tail.close()
+                if self._reserve is not None:
+                    self._reserve.free()
 
     async def _in_thread(self, work: Any, *args: object) -> Any:
         """One hop to the connection's thread for a transaction; each public call would take one."""
@@ -97,11 +133,30 @@ class Store:
         return await self._database._execute(work, *args)  # type: ignore[no-untyped-call]  # noqa: SLF001
 
     def _prepare(self) -> None:
-        connection: sqlite3.Connection = self._database._conn  # type: ignore[union-attr]  # noqa: SLF001
-        schema.prepare(connection, str(self.path))
-        self.recovered = fold(self._folded(connection))
+        if self._reserve is not None:
+            self._reserve.make()
+        connection = self._connection()
+        schema.prepare(connection, str(self.path), self._recovering)
+        _prove_writable(connection)
+        self._tail.check(connection)
+        reach(FailPoint.STORE_OPENED)
+        self._recover(connection)
         self._journal = journal.Journal(connection)
+        self._tail.note(*self._journal.end)
         self.tag_seed = _tag_seed(connection)
+
+    def _connection(self) -> sqlite3.Connection:
+        """For its own thread alone."""
+        connection: sqlite3.Connection = self._database._conn  # type: ignore[union-attr]  # noqa: SLF001
+        return connection
+
+    def _recover(self, connection: sqlite3.Connection) -> None:
+        self.recovered = fold(self._folded(connection))
+        reach(FailPoint.STORE_FOLDED)
+
+    async def refold(self) -> None:
+        """Read the journal again, after a commit: `recovered` is then what a start would find now."""
+        await self._in_thread(lambda: self._recover(self._connection()))
 
     def _folded(self, connection: sqlite3.Connection) -> Iterator[object]:
         for number, (_, event) in enumerate(journal.read(connection)):
@@ -149,15 +204,18 @@ class Store:
         return found
 
     def _worked(self, do: Callable[[sqlite3.Connection], Result]) -> Result:
-        connection: sqlite3.Connection = self._database._conn  # type: ignore[union-attr]  # noqa: SLF001
-        connection.execute("BEGIN IMMEDIATE")
+        connection = self._connection()
+        connection.execute("PRAGMA busy_timeout = 0")  # an order may wait behind this, and then for itself
         try:
+            connection.execute("BEGIN IMMEDIATE")
             result = do(connection)
             connection.execute("COMMIT")
         except BaseException:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise
+        finally:
+            connection.execute(f"PRAGMA busy_timeout = {schema.BUSY_MS}")
         return result
 
     async def commit(self) -> None:
@@ -176,7 +234,7 @@ class Store:
         """The writer task: commits what is pending until cancelled. After its end nothing more is durable."""
         try:
             while True:
-                await self._wake.wait()
+                await self._woken()
                 if not self._waiters:
                     await self._linger()
                 await self._write()
@@ -184,9 +242,24 @@ class Store:
             self._fail(StoreFailed(f"store {self.path}: the writer was stopped"))
             raise
         except Exception as error:
-            failure = StoreFailed(f"store {self.path}: commit failed: {error}; nothing more is sent")
+            failure = StoreFailed(
+                f"store {self.path}: commit failed, nothing more is sent and trading is halted: {said(error)}"
+            )
+            failure.why, failure.halted = said(error), self._halted
+            self._failed(failure)
             self._fail(failure)
             raise failure from error
+
+    async def _woken(self) -> None:
+        """There is something to write. While there is not, the log is copied."""
+        while self._not_copied >= WORTH_COPYING:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(IDLE_S):
+                    await self._wake.wait()
+                return
+            self._not_copied = 0
+            await self._in_thread(self._durably, schema.copy_log, [])
+        await self._wake.wait()
 
     async def _linger(self) -> None:
         try:
@@ -206,13 +279,34 @@ class Store:
         self._writing = True
         try:
             if records:
-                await self._in_thread(self._journal.append, records)
+                await self._in_thread(self._durably, self._append, records)
                 self.commits += 1
+                self._not_copied += 1
         finally:
             self._writing = False
         for waiter in self._served:
             if not waiter.done():
                 waiter.set_result(None)
+
+    def _append(self, _: sqlite3.Connection, records: Sequence[journal.Record]) -> None:
+        self._journal.append(records)
+        self._tail.note(*self._journal.end)
+
+    def _durably(
+        self,
+        do: Callable[[sqlite3.Connection, Sequence[journal.Record]], None],
+        records: Sequence[journal.Record],
+    ) -> None:
+        """`do`, in the connection's thread; where the disk is full, `records` with a Halt, and the error."""
+        connection = self._connection()
+        try:
+            do(connection, records)
+        except sqlite3.Error as error:
+            if no_room(error) and self._reserve is not None and self._reserve.free():
+                with suppress(sqlite3.Error):
+                    self._append(connection, _with_halt(connection, records, said(error)))
+                    self._halted = True
+            raise
 
     def _fail(self, failure: StoreFailed) -> None:
         """For all who wait, those of the commit under way and those who came since, and for ever after."""
@@ -220,6 +314,27 @@ class Store:
         for waiter in self._served + self._waiters:
             if not waiter.done():
                 waiter.set_exception(failure)
+
+
+def _prove_writable(connection: sqlite3.Connection) -> None:
+    """SQLite opens a file that it may not write, and one on a full disk, and says so at the first commit."""
+    connection.execute(
+        "INSERT INTO meta (key, value) VALUES ('starts', '1')"
+        " ON CONFLICT (key) DO UPDATE SET value = CAST(value + 1 AS TEXT)"
+    )
+
+
+def _with_halt(
+    connection: sqlite3.Connection, records: Sequence[journal.Record], why: str
+) -> list[journal.Record]:
+    """The last word on the kill switch is that it is on; one that is on keeps its reason."""
+    row = connection.execute("SELECT is_on FROM kill_switch").fetchone()
+    is_on = row is not None and bool(row[0])
+    for _, event in records:
+        if isinstance(event, Halt | Resume):
+            is_on = isinstance(event, Halt)
+    now_ns = time.time_ns()
+    return [*records, *([] if is_on else [(now_ns, Halt(why, BY, now_ns))])]
 
 
 def _tag_seed(connection: sqlite3.Connection) -> str:

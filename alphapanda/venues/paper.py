@@ -2,6 +2,7 @@
 
 from alphapanda.core.market import Market
 from alphapanda.events import CancelOrder, Order, PlaceOrder, TickBatch
+from alphapanda.fail_points import FailPoint, reach
 from alphapanda.venues.contract import Lets, Reporter
 
 
@@ -17,7 +18,9 @@ class PaperBroker:
         self._report = report
 
     def place(self, order: Order) -> None:
+        reach(FailPoint.BEFORE_PAPER)
         self._tell(PlaceOrder(order))
+        reach(FailPoint.AFTER_PAPER)
 
     def cancel(self, order: Order) -> None:
         self._tell(CancelOrder(order))

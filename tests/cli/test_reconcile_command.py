@@ -7,7 +7,16 @@ import pytest
 from builders import TEN_NS
 from running import run, write_config
 
-from alphapanda.events import ChargesCompared, Compared, Difference, ExternalSeen, Money
+from alphapanda.events import (
+    ChargesCompared,
+    Compared,
+    Difference,
+    ExternalOrder,
+    ExternalSeen,
+    Money,
+    OrderAccepted,
+    OrderFound,
+)
 from alphapanda.store import comparisons, journal, schema
 from alphapanda.times import DAY_NS, MINUTE_NS
 
@@ -40,6 +49,13 @@ def folder(tmp_path):
     return tmp_path
 
 
+BY_HAND = {
+    **INFY, "product": "MIS", "transaction_type": "SELL", "order_type": "LIMIT", "quantity": 3,
+    "filled_quantity": 1, "status": "OPEN", "ended": False, "price": Money("1573.75"),
+}  # fmt: skip
+LATE = OrderFound(**INFY, order_id="O000004", broker_order_id="9", was="NOT_FOUND", time_ns=TEN_NS)
+
+
 def write(folder, events):
     path = folder / "alphapanda.db"
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
@@ -62,6 +78,45 @@ def test_the_newest_comparison_is_told_with_what_is_not_ours(folder):
     assert [(row["tradingsymbol"], row["quantity"]) for row in found["external"]] == [("ITC", 40)]
 
 
+def test_orders_by_hand_are_those_of_the_newest_day_as_they_are_now(folder):
+    yesterday = ExternalOrder(**BY_HAND, broker_order_id="6", time_ns=TEN_NS - DAY_NS)
+    first = ExternalOrder(**BY_HAND, broker_order_id="7", time_ns=TEN_NS)
+    done = ExternalOrder(**BY_HAND | {"status": "COMPLETE"}, broker_order_id="7", time_ns=TEN_NS + 1)
+    path = write(folder, [*FOUND, yesterday, first, done])
+    (shown,) = comparisons.newest(path)["zerodha"]["external_orders"]
+    assert (shown["broker_order_id"], shown["status"], shown["price"]) == ("7", "COMPLETE", "1573.75")
+
+
+def test_an_order_that_was_found_is_told_until_it_is_accepted(folder):
+    path = write(folder, [*FOUND, LATE])
+    shown = run(folder, "reconcile", "show").stdout
+    assert "order O000004 (NSE:INFY) was NOT_FOUND" in shown
+    assert "reconcile adopt O000004" in shown
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        accepted = OrderAccepted(broker="zerodha", order_id="O000004", by="a", reason="b", time_ns=TEN_NS)
+        journal.Journal(connection).append([(TEN_NS, accepted)])
+    assert comparisons.newest(path)["zerodha"]["found"] == []
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("ignore", "NSE:INFY", "--reason", "by hand"),
+        ("adopt", "NSE:INFY", "--strategy", "momentum_1", "--reason", "lost"),
+        ("adopt", "O000004", "--reason", "seen"),
+    ],
+)
+def test_without_a_daemon_nothing_is_settled(folder, words):
+    done = run(folder, "reconcile", *words)
+    assert done.code == 4
+    assert "no daemon runs" in done.line
+
+
+def test_who_settles_says_why(folder):
+    assert run(folder, "reconcile", "ignore", "NSE:INFY").code == 2
+    assert run(folder, "reconcile", "ignore", "NSE:INFY", "--reason", " ").code == 2
+
+
 def test_the_charges_are_those_of_the_newest_day_and_exact(folder):
     charges = comparisons.newest(write(folder, FOUND))["zerodha"]["charges"]
     assert (charges["date"], charges["orders"]) == ("2024-06-03", 2)
@@ -70,7 +125,7 @@ def test_the_charges_are_those_of_the_newest_day_and_exact(folder):
 
 
 def test_the_tables_written_anew_are_those_written_step_by_step(folder):
-    path = write(folder, FOUND)
+    path = write(folder, [*FOUND, ExternalOrder(**BY_HAND, broker_order_id="7", time_ns=TEN_NS), LATE])
     before = comparisons.newest(path)
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         journal.rebuild(connection, schema.PROJECTIONS)
@@ -85,9 +140,10 @@ def test_a_store_without_a_live_broker_has_nothing_to_show(folder):
 
 
 def test_scripts_get_one_document_and_people_every_figure(folder):
-    write(folder, FOUND)
+    write(folder, [*FOUND, ExternalOrder(**BY_HAND, broker_order_id="7", time_ns=TEN_NS)])
     document = run(folder, "reconcile", "show", "--json").document["zerodha"]
     assert document["comparison"]["at"] == "2024-06-03T10:01:00+05:30"
+    assert document["external_orders"][0]["price"] == pytest.approx(1573.75)
     assert document["charges"]["notable"][0]["difference"] == pytest.approx(2.3129)
     shown = run(folder, "reconcile", "show")
     assert shown.code == 0
@@ -98,5 +154,7 @@ def test_scripts_get_one_document_and_people_every_figure(folder):
         "ITC",
         "₹2.3158",
         "2.3129",
+        "Orders that are not ours",
+        "1/3",
     ):
         assert words in shown.stdout, words

@@ -7,7 +7,7 @@ from builders import BUY, CLOSE, SELL, TEN_NS, batch, order, report, signal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alphapanda.core.execution import LIFE, STALE, ImpossibleReport, TradingEngine
+from alphapanda.core.execution import KEPT_DAYS, LIFE, STALE, ImpossibleReport, TradingEngine
 from alphapanda.events import (
     Approved,
     CancelOrder,
@@ -24,6 +24,7 @@ from alphapanda.events import (
     ReportKind,
     Resume,
 )
+from alphapanda.times import DAY_NS
 
 S, K = OrderStatus, ReportKind
 EVERY_PAIR = list(product(S, K))
@@ -397,3 +398,39 @@ def test_the_same_inbox_gives_the_same_outbox(events):
         return answers
 
     assert outbox() == outbox()
+
+
+def of_day(day, sequence=1, **fields):
+    at_ns = TEN_NS + day * DAY_NS
+    return order(sequence=sequence, created_ns=at_ns, updated_ns=at_ns, **fields)
+
+
+def approve(engine, one):
+    return engine.on(Approved(one, signal()))
+
+
+def test_what_ended_days_ago_is_let_go_with_the_first_order_of_a_day():
+    ended, resting, late = of_day(0, 1, status=S.NOT_FOUND), of_day(0, 2, status=S.OPEN), of_day(1, 3)
+    engine = TradingEngine([ended, resting], [("paper", "T000001")])
+    approve(engine, late)
+    approve(engine, of_day(KEPT_DAYS, 4))
+    assert engine.on(report(K.FOUND))[0].order.status is S.OPEN, "what is late may come for days"
+    engine.on(report(K.CANCELLED, time_ns=TEN_NS + KEPT_DAYS * DAY_NS))
+    approve(engine, of_day(KEPT_DAYS + KEPT_DAYS, 5))
+    assert engine.order("O000001").status is S.CANCELLED, "its end is what counts"
+    approve(engine, of_day(KEPT_DAYS + KEPT_DAYS + 1, 6))
+    with pytest.raises(ImpossibleReport, match="never opened"):
+        engine.on(report(K.FOUND))
+    assert [each.order_id for each in engine.open_orders()] == [f"O00000{n}" for n in (2, 3, 4, 5, 6)]
+    assert engine.total("paper") == 6
+    repeated = report(K.FILL, "O000002", quantity=1)
+    assert engine.on(repeated) == [], "a trade is known for ever"
+
+
+def test_a_feed_that_walks_earlier_days_again_lets_nothing_go():
+    engine = TradingEngine([of_day(10, status=S.FILLED, filled_quantity=10)])
+    approve(engine, of_day(11, 2))
+    approve(engine, of_day(0, 3))
+    engine.on(report(K.REJECTED, "O000003"))
+    approve(engine, of_day(11, 4))
+    assert {engine.order(f"O00000{n}").status for n in (1, 3)} == {S.FILLED, S.REJECTED}

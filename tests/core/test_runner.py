@@ -11,6 +11,7 @@ from alphapanda.events import (
     SQUARE_OFF,
     CancelResting,
     ClosePosition,
+    FeedRestarted,
     Halt,
     OrderClosed,
     OrderFilled,
@@ -308,6 +309,25 @@ def test_a_square_off_waits_for_the_operator_while_the_kill_switch_is_on():
     assert runner.on(close(by=SQUARE_OFF)) == []
     runner.on(Resume("over", "uid 7", TEN_NS))
     assert kinds(runner.on(close(by=SQUARE_OFF))) == [TradingSignal]
+
+
+def test_after_a_feed_that_failed_strategies_begin_with_empty_windows_and_what_they_hold():
+    runner = runner_of()
+    prices(runner, 100.0)
+    before = dip(runner)
+    bought = order(BUY, 5, strategy_id="dip_1", status=OrderStatus.FILLED, filled_quantity=5)
+    runner.on(OrderFilled(bought, fill(BUY, 5, strategy_id="dip_1")))
+    assert runner.on(FeedRestarted(TEN_NS)) == []
+    assert dip(runner) is not before
+    assert dip(runner).seen == []
+    assert dip(runner).started == [({TOKEN: 5}, 0)]
+
+
+def test_a_feed_that_begins_anew_does_not_end_the_kill_switch():
+    runner = runner_of()
+    runner.on(Halt("news", "uid 7", TEN_NS))
+    runner.on(FeedRestarted(TEN_NS))
+    assert runner.on(close(by=SQUARE_OFF)) == []
 
 
 def test_an_order_that_the_broker_made_waits_for_no_signal():

@@ -1,7 +1,9 @@
 """The kill switch by all its doors: running, stopped, killed and stuck daemons."""
 
 import signal
+import sqlite3
 import time
+from contextlib import closing
 
 import pytest
 from running import answer, count, daemon, run, select, status, strategy, write_config, write_ticks
@@ -312,3 +314,47 @@ def test_a_switch_of_another_store_names_the_daemon_it_did_not_reach(folder):
         for words in ("status", "kill-switch on"):
             done = run(folder, "--env", "production", *words.split())
             assert (done.code, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("hurt", ["damaged", "locked"])
+def test_a_store_that_cannot_be_written_leaves_a_kill_file_which_is_said_and_stops_the_next_start(
+    folder, hurt
+):
+    write_ticks(folder, waves(10))
+    assert run(folder, "run", "--until-end").code == 0
+    store, kill_file = folder / "var/alphapanda.db", folder / "var/KILL"
+    kept = store.read_bytes()
+    with closing(sqlite3.connect(store, isolation_level=None)) as other:
+        if hurt == "locked":
+            other.execute("BEGIN IMMEDIATE")
+        else:
+            store.write_bytes(b"no database" * 1000)
+        done = run(folder, "kill-switch", "on", "--reason", "disk", "--flatten", "--json")
+    assert done.code == 0
+    assert (done.document["kill_switch"]["on"], kill_file.read_text()) == (True, "disk\n--flatten\n")
+    assert f"kill file {kill_file} was written instead: the next start is killed" in done.line
+    store.write_bytes(kept)
+    shown = run(folder, "kill-switch", "status", "--json").document["kill_switch"]
+    assert (shown["on"], shown["by"]) == (True, "kill file")
+    assert status(folder)["trading_enabled"] is False
+    with daemon(folder, *PACE):
+        assert_halted(folder, "disk")
+    assert select(folder, "SELECT json_extract(body, '$.flatten') FROM journal WHERE kind = 'Halt'") == [(1,)]
+
+
+def test_flatten_closes_what_is_held_on_paper_and_a_dry_run_changes_nothing(folder):
+    with daemon(folder, *PACE) as running:
+        running.until(lambda: select(folder, "SELECT 1 FROM orders WHERE tradingsymbol = 'SLOW'"))
+        trading(running)
+        before = run(folder, "kill-switch", "on", "--flatten", "--dry-run")
+        assert "would cancel " in before.stdout
+        assert "SLOW" in before.stdout
+        assert not select(folder, "SELECT 1 FROM journal WHERE kind = 'Halt'")
+        done = run(folder, "kill-switch", "on", "--flatten")
+        assert done.code == 0
+        assert not select(folder, "SELECT 1 FROM positions WHERE quantity")
+        assert not unfinished(folder)
+        closed = [order for order in answer(folder, "orders") if order["status"] == "FILLED"][-1]
+        assert closed["quantity"]
+        rows_go_on(running)
+        assert status(folder)["kill_switch"]["leftovers"] == []

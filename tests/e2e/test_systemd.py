@@ -25,7 +25,7 @@ from running import (
 )
 
 from alphapanda.live import control
-from alphapanda.live import daemon as promises
+from alphapanda.live import life as promises
 from alphapanda.live.endings import LAST_WORDS_S
 from alphapanda.live.logs import LAST_LINES_S
 

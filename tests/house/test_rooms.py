@@ -22,20 +22,24 @@ ROOMS: dict[str, set[str]] = {
     "events": {"times"},
     "errors": set(),
     "addresses": set(),
+    "fail_points": {"errors"},
     "kite": {"times", "events"},
     "core": {"times", "events"},
     "pipeline": {"events", "core"},
     "rows": {"times", "events", "core"},
-    "venues": {"addresses", "times", "events", "errors", "core", "kite"},
+    "venues": {"addresses", "times", "events", "errors", "fail_points", "core", "kite"},
     "tables": {"times", "events", "errors", "core"},
     "exchange": {"", "times", "events", "errors", "core", "tables", "kite", "venues"},
     "config": {"addresses", "events", "errors", "core"},
-    "store": {"times", "events", "errors", "core", "rows", "pipeline"},
+    "store": {"times", "events", "errors", "fail_points", "core", "rows", "pipeline"},
     "plan": {"times", "events", "errors", "core", "pipeline", "tables", "venues", "config"},
     "backtest": {"times", "events", "errors", "core", "pipeline", "rows", "venues", "config", "plan"},
-    "live": {"times", "", "events", "errors", "core", "pipeline", "venues", "config", "store", "plan"},
+    "live": {
+        *("times", "", "events", "errors", "fail_points", "core", "pipeline"),
+        *("venues", "config", "store", "plan"),
+    },
     "cli": {
-        *("addresses", "times", "", "events", "errors", "core", "rows"),
+        *("addresses", "times", "", "events", "errors", "fail_points", "core", "rows"),
         *("tables", "venues", "exchange", "config", "store", "plan", "backtest", "live"),
     },
     "__main__": {"cli"},
@@ -55,9 +59,14 @@ CORE: dict[str, set[str]] = {
     "core.answers": set(),
     "core.strategy": {"core.money"},
     "core.position": {"core.strategy"},
-    "core.hosted": {"core.strategy"},
+    "core.hosted": {"core.answers", "core.strategy"},
     "core.failures": set(),
-    "core.runner": {"core.answers", "core.failures", "core.hosted", "core.strategy"},
+    "core.interrupted": {"core.strategy"},
+    "core.overruns": set(),
+    "core.runner": {
+        *("core.answers", "core.failures", "core.hosted", "core.interrupted", "core.overruns"),
+        "core.strategy",
+    },
     "core.charges": {"core.money", "core.segments"},
     "core.margins": {"core.contracts", "core.money", "core.segments"},
     "core.rules": {
@@ -66,7 +75,8 @@ CORE: dict[str, set[str]] = {
         *("core.rules.exposure", "core.rules.facts", "core.rules.loss", "core.rules.marks"),
         *("core.rules.pairs", "core.rules.price", "core.rules.rate", "core.rules.size"),
     },
-    "core.rules.marks": {"core.money"},
+    "core.trust": set(),
+    "core.rules.marks": {"core.money", "core.trust"},
     "core.rules.approvals": set(),
     "core.rules.asked": {"core.rules.contract", "core.rules.rate", "core.rules.size"},
     "core.rules.claims": {"core.margins"},
@@ -167,6 +177,7 @@ VENUE_CORES = {
     f"venues.zerodha.{name}"
     for name in (
         *("answers", "book_rows", "cancels", "clock", "dump", "external", "follow", "followed", "governor"),
+        *("foreign_trades", "outside"),
         *("holds", "lingering", "shards"),
     )
 }
@@ -177,6 +188,8 @@ IMPURE_ATTRIBUTES = {"now", "utcnow", "today", "monotonic", "perf_counter", "uui
 
 BROAD_HANDLERS = {
     "live.supervisor": 1,  # whatever a task raised, its budget decides
+    "live.daemon": 1,  # whatever ended a line, the budget of the core decides
+    "live.life": 1,  # a stage that raised has failed, whatever it was
     "cli.app": 1,  # every error is one line
     "live.control": 1,  # one request must not close the door for the others
     "plan": 2,  # a strategy's module may raise anything while it is imported or made
@@ -186,7 +199,7 @@ BROAD_HANDLERS = {
 }
 """Module -> how often it may say `except Exception`."""
 
-ENVIRONMENT = {"config", "cli.app", "live.logs", "live.notify"}
+ENVIRONMENT = {"config", "fail_points", "cli.app", "live.logs", "live.notify"}
 """Who may look at `os.environ`; cli.app asks for a traceback where no configuration can be read, the other
 two speak to systemd and to the terminal."""
 

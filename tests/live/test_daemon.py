@@ -200,7 +200,7 @@ async def stopped(daemon, how):
             assert (await ask(daemon, "stop"))["result"] == {"pid": os.getpid()}
         case _:
             os.kill(os.getpid(), signal.Signals[how])
-            await until(daemon._stop.is_set)
+            await until(lambda: daemon.stopping)
 
 
 def test_a_stop_while_the_journal_is_folded_is_not_forgotten_when_a_long_warm_up_follows(

@@ -489,9 +489,10 @@ def test_commands_at_once_are_done_one_after_the_other(folder):
 def test_a_daemon_that_is_starting_or_stopping_takes_no_command(folder):
     async def main():
         async with at_work(folder, holder()) as desk:
-            turns, desk.daemon.walk = desk.daemon.walk, None
+            life = desk.daemon._life
+            turns, life.walk = life.walk, None
             assert "still starting" in await desk.refused("close")
-            desk.daemon.walk = turns
+            life.walk = turns
             turns.stopping = True
             for command, words in (
                 ("close", {}),

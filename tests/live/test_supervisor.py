@@ -1,7 +1,6 @@
 """Who is started again, how often, and what is passed on."""
 
 import asyncio
-import random
 from time import monotonic
 
 import pytest
@@ -9,7 +8,8 @@ from sessions import until
 
 from alphapanda.errors import CannotStart, Fatal
 from alphapanda.live.line import Gauge
-from alphapanda.live.supervisor import GaveUp, Supervision, _pause, supervise
+from alphapanda.live.policies import Beyond, Budget, Supervision
+from alphapanda.live.supervisor import Failed, GaveUp, GivenUp, Started, supervise
 from alphapanda.store import StoreFailed
 
 QUICK = Supervision(restarts=3, within_s=60, pause_s=0.001)
@@ -75,13 +75,6 @@ def test_without_a_budget_the_first_failure_is_the_last():
     assert task.starts == 1
 
 
-def test_failures_long_ago_are_forgotten():
-    task = Failing(6)
-    policy = Supervision(restarts=1, within_s=0.001, pause_s=0.01)
-    assert supervised(task, policy, Gauge()) == "running"
-    assert task.starts == 7
-
-
 @pytest.mark.parametrize(
     "error",
     [
@@ -126,21 +119,96 @@ def test_a_task_that_may_end_is_not_excused_when_it_fails():
         supervised(Failing(1), Supervision(restarts=0, within_s=60, may_end=True), Gauge())
 
 
-def test_the_pause_doubles_up_to_its_cap_and_never_is_the_same():
-    policy = Supervision(restarts=9, within_s=60, pause_s=0.1, longest_pause_s=0.5)
-    random.seed(1)
-    for failures, longest in enumerate([0.1, 0.2, 0.4, 0.5, 0.5, 0.5], 1):
-        pauses = {_pause(policy, failures) for _ in range(50)}
-        assert len(pauses) > 40
-        assert longest / 2 <= min(pauses) <= max(pauses) <= longest
-    assert _pause(policy, 2000) <= 0.5
-
-
 def test_a_failed_task_pauses_before_it_starts_again():
     started = monotonic()
     task = Failing(2)
     supervised(task, Supervision(restarts=5, within_s=60, pause_s=0.1), Gauge())
     assert monotonic() - started >= 0.05 + 0.1
+
+
+def test_a_task_that_may_fail_for_ever_is_started_again_for_ever():
+    task, gauge = Failing(200), Gauge()
+    policy = Supervision(restarts=None, within_s=60, pause_s=1e-6, longest_pause_s=1e-5, beyond=Beyond.NEVER)
+    assert supervised(task, policy, gauge) == "running"
+    assert gauge.restarts == 200
+
+
+def test_a_task_that_was_cancelled_by_nobody_has_failed():
+    """asyncio ends such a task without a word: the supervisor must not go with it."""
+    task = Failing(2, asyncio.CancelledError("nobody asked"))
+    gauge = Gauge()
+    assert supervised(task, QUICK, gauge) == "running"
+    assert gauge.restarts == 2
+    with pytest.raises(GaveUp, match="last: it was cancelled, and nobody had asked for it"):
+        supervised(Failing(9, asyncio.CancelledError()), QUICK, Gauge())
+
+
+def test_every_turn_of_a_task_is_told_before_anything_is_done_about_it():
+    task, gauge, heard = Failing(9), Gauge(), []
+
+    async def main():
+        policy = Supervision(restarts=1, within_s=60, pause_s=0.001)
+        await supervise("feed", task.run, policy, gauge, told=lambda news: heard.append((news, task.starts)))
+
+    with pytest.raises(GaveUp):
+        asyncio.run(main(), debug=True)
+    lost, last = "ConnectionError: lost", "feed failed 2 times in 60 s, last: ConnectionError: lost"
+    assert heard == [
+        (Started("feed"), 0),
+        (Failed("feed", lost), 1),
+        (Started("feed"), 1),
+        (GivenUp("feed", last, Beyond.EXIT), 2),
+    ]
+
+
+def test_what_is_fatal_is_told_as_given_up():
+    heard = []
+
+    async def main():
+        await supervise("store", Failing(1, StoreFailed("disk full")).run, QUICK, Gauge(), told=heard.append)
+
+    with pytest.raises(StoreFailed):
+        asyncio.run(main(), debug=True)
+    assert heard == [Started("store"), GivenUp("store", "disk full", Beyond.EXIT)]
+
+
+def test_a_budget_that_outlives_the_task_is_not_renewed_with_it():
+    policy = Supervision(restarts=2, within_s=60, pause_s=0.001)
+    budget = Budget(policy)
+
+    async def main():
+        await supervise("feed", Failing(9).run, policy, Gauge(), budget=budget)
+
+    with pytest.raises(GaveUp, match="failed 3 times"):
+        asyncio.run(main(), debug=True)
+    gauge = Gauge()
+    with pytest.raises(GaveUp, match="failed 3 times"):
+        asyncio.run(supervise("feed", Failing(1).run, policy, gauge, budget=budget), debug=True)
+    assert gauge.restarts == 0
+
+
+@pytest.mark.parametrize("beyond", [Beyond.HALT, Beyond.HOLD])
+def test_a_task_that_gave_up_without_an_exit_stays_until_it_is_started_by_hand(beyond):
+    task, gauge, heard = Failing(5), Gauge(), []
+
+    async def main():
+        policy = Supervision(restarts=1, within_s=60, pause_s=0.001, beyond=beyond)
+        watched = asyncio.create_task(supervise("feed", task.run, policy, gauge, told=heard.append))
+        for starts in (2, 4):  # each time with a new budget
+            await until(lambda: gauge.restart is not None)
+            assert (gauge.state, task.starts) == ("failed", starts)
+            gauge.restart()
+            gauge.restart = None
+        await until(lambda: gauge.state == "running" and task.starts == 6)
+        assert gauge.restart is None
+        watched.cancel()
+        await asyncio.wait([watched])
+        assert watched.cancelled()
+
+    asyncio.run(main(), debug=True)
+    assert [news.beyond for news in heard if isinstance(news, GivenUp)] == [beyond, beyond]
+    assert heard[-1] == Started("feed")
+    assert gauge.restarts == 5
 
 
 def test_cancelling_is_no_failure():

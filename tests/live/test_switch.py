@@ -1,15 +1,22 @@
 """The kill switch of a running line: the flag first, the file before the answer, one way back."""
 
 import asyncio
+import os
+import signal
 import sqlite3
+import threading
 from contextlib import asynccontextmanager, closing
+from pathlib import Path
 
 import pytest
-from builders import TEN_NS, order, signal
+from builders import TEN_NS, order
+from builders import signal as wanted
 from loguru import logger
 from sessions import laid, plan, rows, until
 
+from alphapanda.errors import Fatal
 from alphapanda.events import Approved, Halt, OrderClosed, OrderStatus, Resume
+from alphapanda.live.gate import Gate
 from alphapanda.live.switch import KillSwitch
 from alphapanda.pipeline import Stage
 from alphapanda.store import Store, StoreFailed, journal
@@ -39,8 +46,11 @@ async def switched(path):
 @asynccontextmanager
 async def starting(path):
     """One that nobody has joined yet: the store is open, but the switch does not know."""
-    async with Store(path) as store, laid(plan(rules=()), store=store) as one:
-        yield one, KillSwitch(one.gate, one.line, kill_file(path)), store
+    async with Store(path) as store, laid(plan(rules=()), store=store) as one, asyncio.TaskGroup() as tasks:
+        switch = KillSwitch(one.gate, one.line, kill_file(path))
+        keeper = tasks.create_task(switch.run())
+        yield one, switch, store
+        keeper.cancel()
 
 
 def kill_file(path):
@@ -72,7 +82,7 @@ def busy(path):
 def test_it_is_in_the_file_when_it_answers_and_what_rests_is_cancelled(path):
     async def main():
         async with switched(path) as (one, switch):
-            one.line.inboxes[Stage.EXECUTION].put_bounded(Approved(order(), signal()))
+            one.line.inboxes[Stage.EXECUTION].put_bounded(Approved(order(), wanted()))
             await one.line.quiet.wait()
             said = await switch.on("news", "uid 7")
             assert (said["on"], said["reason"], said["by"]) == (True, "news", "uid 7")
@@ -380,7 +390,12 @@ def test_a_reason_is_one_line_that_every_file_and_journal_can_hold(path, reason,
                 await switch.on(reason, "uid 7")
             elif door in ("file", "signal"):
                 kill_file(path).write_bytes(reason.encode(errors="replace"))
-                await (switch.obey_file() if door == "file" else switch.on_signal())
+                if door == "file":
+                    await switch.obey_file()
+                else:
+                    switch.on_signal()
+                    assert one.gate.killed
+                    await until(lambda: any(isinstance(event, Halt) for event in one.said))
             assert one.gate.reason == DIRTY[reason]
             await switch.off(reason, "uid 7", one.turns([]))
             assert one.gate.reason == DIRTY[reason]
@@ -391,8 +406,10 @@ def test_a_reason_is_one_line_that_every_file_and_journal_can_hold(path, reason,
 
 def test_a_signal_needs_no_reason(path):
     async def main():
-        async with switched(path) as (_, switch):
-            await switch.on_signal()
+        async with switched(path) as (one, switch):
+            switch.on_signal()
+            assert one.gate.killed
+            await until(lambda: words(path))
 
     run(main)
     assert words(path) == [(Halt, "SIGUSR1", "signal")]
@@ -410,6 +427,7 @@ def test_a_journal_that_ends_halted_is_restored(path):
                 "reason": "news",
                 "by": "uid 7",
                 "since": "2024-06-03T10:00:00+05:30",
+                "leftovers": [],
             }
 
     run(main)
@@ -428,5 +446,174 @@ def test_each_off_of_the_operator_that_took_effect_is_counted_for_redis(path):
                 assert (switch.rearmed, switch.killed) == (number - 1, True)
                 await switch.off("checked", "uid 7", turns)
                 assert (switch.rearmed, switch.killed) == (number, False)
+
+    run(main)
+
+
+@pytest.mark.parametrize("caller", ["thread", "signal"])
+def test_a_flag_from_elsewhere_is_set_at_once_and_written_down_when_the_loop_comes_round(path, caller):
+    async def main():
+        async with switched(path) as (one, switch):
+            if caller == "thread":
+                thread = threading.Thread(target=switch.flag, args=("stuck", "watchman"))
+                thread.start()
+                thread.join()  # and this loop stands still
+            else:
+                before = signal.signal(signal.SIGUSR1, switch.on_signal)
+                try:
+                    kill_file(path).write_text("stuck\n--flatten\n")
+                    os.kill(os.getpid(), signal.SIGUSR1)
+                    assert one.gate.killed, "within the same step of the loop"
+                finally:
+                    signal.signal(signal.SIGUSR1, before)
+                assert switch.flatten
+            assert one.gate.killed
+            assert words(path) == []
+            assert not one.gate.lets(order())
+            await until(lambda: words(path))
+
+    run(main)
+    ((kind, reason, by),) = words(path)
+    assert (kind, reason, by) == (Halt, "stuck", "watchman" if caller == "thread" else "signal")
+
+
+class Interrupted(Gate):
+    """A signal comes in the very moment in which it opens."""
+
+    def rearm(self, *args):
+        super().rearm(*args)
+        self.strike()
+
+
+def test_a_signal_that_comes_while_the_gate_opens_wins(path):
+    async def main():
+        async with (
+            Store(path) as store,
+            laid(plan(rules=()), store=store) as one,
+            asyncio.TaskGroup() as tasks,
+        ):
+            gate = Interrupted()
+            switch = KillSwitch(gate, one.line, kill_file(path))
+            gate.strike = switch.on_signal
+            keeper = tasks.create_task(switch.run())
+            await switch.restore(store, None)
+            await switch.on("news", "uid 7")
+            assert (await switch.off("over", "uid 7", one.turns([])))["on"]
+            await until(lambda: words(path)[-1][0] is Halt)
+            assert gate.killed
+            keeper.cancel()
+
+    run(main)
+    assert words(path)[-1] == (Halt, "SIGUSR1", "signal")
+
+
+def test_a_kill_between_an_off_and_its_resume_leaves_no_resume_behind_it(path):
+    """The off waits in its first commit, for the row that was taken last."""
+
+    async def main():
+        async with switched(path) as (one, switch):
+            turns = one.turns([])
+            await switch.on("news", "uid 7")
+            one.line.route(Halt("to wait for", "uid 1", 1))
+            with busy(path):
+                off = asyncio.create_task(switch.off("over", "uid 7", turns))
+                await until(turns.lock.locked)
+                on = asyncio.create_task(switch.on("more news", "uid 8"))
+                await until(lambda: one.gate.reason == "more news")
+            assert (await off)["on"]
+            assert (await on)["on"]
+
+    run(main)
+    assert all(kind is Halt for kind, *_ in words(path))
+
+
+def test_a_commit_that_does_not_come_leaves_the_flag_and_the_kill_file_and_is_fatal(path, monkeypatch):
+    monkeypatch.setattr("alphapanda.live.switch.COMMIT_S", 0.05)
+
+    async def main():
+        async with switched(path) as (one, switch):
+            with busy(path):
+                with pytest.raises(Fatal, match=r"could not be written in 0\.05 s; it stays on"):
+                    await switch.on("news", "uid 7", flatten=True)
+                assert one.gate.killed
+                assert kill_file(path).read_text() == "news\n--flatten\n"
+
+    run(main)
+
+
+def test_a_full_disk_is_given_back_its_reserve_for_the_kill_file(logged):
+    freed = []
+
+    async def main():
+        async with laid(plan(rules=())) as one:
+            switch = KillSwitch(one.gate, one.line, Path("/dev/full"), lambda: freed.append(True))
+            await switch.on("news", "uid 7")
+            assert one.gate.killed
+
+    run(main)
+    assert freed == [True]
+    assert [line for line in logged if "/dev/full cannot be written" in line]
+
+
+def test_flatten_is_kept_over_a_restart_and_ends_with_off(path):
+    async def main():
+        async with switched(path) as (_, switch):
+            await switch.on("news", "uid 7")
+            assert not switch.flatten
+            assert (await switch.on("more", "uid 8", flatten=True))["reason"] == "news"
+        async with switched(path) as (one, switch):
+            assert one.gate.killed
+            assert switch.flatten
+            await switch.off("over", "uid 7", one.turns([]))
+            assert not switch.flatten
+
+    run(main)
+    halts = [event for event in read(path) if isinstance(event, Halt)]
+    assert [(halt.reason, halt.flatten) for halt in halts] == [("news", False), ("news", True)]
+
+
+class Sweeping:
+    """Somebody who sweeps."""
+
+    def hear(self, verdict):
+        raise AssertionError(verdict)
+
+
+def test_who_asks_what_is_left_waits_for_the_sweep_of_this_kill(path):
+    async def main():
+        async with switched(path) as (_, switch):
+            switch.join(Sweeping())
+            assert not (await switch.swept())["on"]
+            for flatten in (False, True):
+                await switch.on("news", "uid 7", flatten=flatten)
+                switch.say([], switch.kills - 1)
+                waiting = asyncio.create_task(switch.swept())
+                await asyncio.sleep(0.01)
+                assert not waiting.done()
+                switch.say([], switch.kills)
+                assert (await waiting)["on"]
+
+    run(main)
+
+
+def test_who_asks_what_is_left_waits_for_a_start_but_not_for_ever(path, monkeypatch):
+    monkeypatch.setattr("alphapanda.live.switch.STARTS_S", 0.05)
+
+    async def main():
+        async with switched(path) as (_, switch):
+            await switch.on("news", "uid 7")
+            with pytest.raises(
+                ValueError, match="the daemon is not ready; what rests is cancelled once it is"
+            ):
+                await switch.swept()
+            sweeping = Sweeping()
+            switch.join(sweeping)
+            waiting = asyncio.create_task(switch.swept())
+            await asyncio.sleep(0)
+            switch.leave(sweeping)  # a new life begins
+            await asyncio.sleep(0)
+            switch.join(Sweeping())
+            switch.say([], switch.kills)
+            assert (await waiting)["leftovers"] == []
 
     run(main)

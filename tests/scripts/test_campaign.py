@@ -69,5 +69,5 @@ def test_orders_without_a_clear_answer_are_neither_doubled_nor_lost():
     found = campaign("ambiguous", *words, *quick)
     assert found["orders"] >= 10
     assert found["ambiguous"] > 0
-    wrong = ("doubled", "lost", "unknown", "states_differ", "trades_differ")
+    wrong = ("doubled", "lost", "unknown", "invariants_broken", "trades_differ")
     assert {name: found[name] for name in wrong} == dict.fromkeys(wrong, 0)

@@ -251,5 +251,5 @@ def test_a_command_that_asks_who_holds_it_never_keeps_a_daemon_from_starting(pat
 
 def test_a_folder_that_cannot_be_made_is_said_with_the_key_to_change(tmp_path):
     (tmp_path / "var").write_text("a file")
-    with pytest.raises(CannotStart, match=r"cannot be made: .*; check storage.path"):
+    with pytest.raises(CannotStart, match=r"cannot be written: .*; check storage.path"):
         hold(tmp_path / "var" / "alphapanda.db")

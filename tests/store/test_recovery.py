@@ -17,6 +17,7 @@ from alphapanda.core.limits import FIELDS, Limits
 from alphapanda.events import (
     AccountOpened,
     Compared,
+    DayRolled,
     ExternalSeen,
     Halt,
     LimitChanged,
@@ -358,3 +359,19 @@ def test_a_strategy_made_anew_is_blind_up_to_the_row_of_its_resume():
     both = [StrategyResumed("a", "uid 7", 3), StrategyResumed("b", "uid 7", 3)]
     recovered = fold([paused, RowTaken("feed", 5, 1), failed, RowTaken("feed", 9, 2), *both])
     assert recovered.renewed == {"b": {"feed": 9}}
+
+
+def test_without_rows_what_the_market_did_is_kept_for_two_days():
+    """A live feed marks none; so much is not told to anybody again."""
+
+    def cancelled(day):
+        resting = order(sequence=day, status=OrderStatus.OPEN)
+        ended = replace(resting, status=OrderStatus.CANCELLED, updated_ns=TEN_NS + day)
+        return [OrderOpened(resting), OrderClosed(ended)]
+
+    said = [event for day in (1, 2, 3) for event in (DayRolled(f"2024-06-0{day}", TEN_NS), *cancelled(day))]
+    orders = [fate.order.sequence for fate in fold(said).unmarked]
+    assert orders == [2, 3]
+    assert fold([*said, RowTaken("a", 1, TEN_NS)]).unmarked == ()
+    row_of_a_new_day = [RowTaken("a", 1, TEN_NS), *cancelled(1), DayRolled("2024-06-04", TEN_NS)]
+    assert [fate.order.sequence for fate in fold(row_of_a_new_day).unmarked] == [1], "it is that row's still"

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -17,7 +18,8 @@ from sessions import CASH, until
 
 from alphapanda.errors import CannotStart, Fatal
 from alphapanda.events import AccountOpened, Halt, Money, OrderOpened, RowTaken, Snapshot, Timer
-from alphapanda.store import Store, StoreFailed, journal, lock
+from alphapanda.store import Store, StoreFailed, journal, lock, schema
+from alphapanda.store import store as store_module
 
 DEADLINE_S = 20.0
 
@@ -290,7 +292,8 @@ def in_its_thread(store, sql):
 
 def test_a_table_that_is_gone_fails_the_store_for_ever(path):
     line = broken_by(path, lambda store: in_its_thread(store, "PRAGMA foreign_keys=OFF; DROP TABLE orders"))
-    assert line == f"store {path}: commit failed: no such table: orders; nothing more is sent"
+    said = "commit failed, nothing more is sent and trading is halted: no such table: orders"
+    assert line == f"store {path}: {said}"
     assert read(path) == []
     assert issubclass(StoreFailed, Fatal)
 
@@ -501,3 +504,59 @@ def test_a_killed_daemon_leaves_a_prefix_with_all_that_was_acknowledged(path, ac
 
     run(again)
     assert read(path) == [*found, halt()]
+
+
+def test_an_idle_store_copies_its_log_into_the_file(path, monkeypatch):
+    monkeypatch.setattr(store_module, "IDLE_S", 0.01)
+    monkeypatch.setattr(store_module, "WORTH_COPYING", 3)
+    alone = path.with_name("alone.db")
+
+    async def main():
+        async with writing(path) as store:
+            for number in range(3):
+                store.tap(halt(number))
+                await store.commit()
+            await until(lambda: not store._not_copied)
+            await store.work(lambda _: None)  # the copy is done
+            shutil.copyfile(path, alone)
+        assert read(alone) == [halt(number) for number in range(3)]
+
+    run(main)
+
+
+def test_work_that_can_wait_does_not_wait_for_a_lock(path):
+    """An order would wait behind it, and then for the lock itself."""
+
+    async def main():
+        async with writing(path) as store:
+            with busy(path), pytest.raises(sqlite3.OperationalError, match="locked"):
+                await store.work(lambda connection: connection.execute("DELETE FROM instruments"))
+            found = await store._in_thread(
+                lambda: store._connection().execute("PRAGMA busy_timeout").fetchone()[0]
+            )
+            assert found == schema.BUSY_MS
+
+    run(main)
+
+
+def test_a_file_that_is_checked_for_long_says_that_it_gets_on(path, monkeypatch):
+    monkeypatch.setattr(schema, "CHECKED_STEPS", 1)
+    said = []
+
+    async def main():
+        async with Store(path, lambda: said.append(1)):
+            assert len(said) > 10
+
+    run(main)
+
+
+def test_a_store_that_takes_no_write_is_refused_at_the_start(path):
+    async def main():
+        async with Store(path):
+            pass
+
+    run(main)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TRIGGER no BEFORE INSERT ON meta BEGIN SELECT raise(ABORT, 'no'); END")
+    with pytest.raises(CannotStart, match="cannot be opened: no"):
+        run(main)

@@ -8,7 +8,15 @@ trading (2015), MiFID II RTS 6 article 15, SEC rule 15c3-5. A limit of 0 is off.
 
 from alphapanda.core.rules.approvals import Approvals, Refusals
 from alphapanda.core.rules.asked import Asked
-from alphapanda.core.rules.claims import Claims, Entries, Reserve, Worths
+from alphapanda.core.rules.claims import (
+    NOT_OURS,
+    Claims,
+    Entries,
+    Outside,
+    Reserve,
+    Worths,
+    outside_of,
+)
 from alphapanda.core.rules.conduct import (
     AllowedInstruments,
     AllowedProducts,
@@ -36,7 +44,14 @@ from alphapanda.core.rules.facts import impossible, limit_of, not_a_number, trig
 from alphapanda.core.rules.loss import DailyLoss, Drawdown, LossesInARow, WeeklyLoss
 from alphapanda.core.rules.marks import Mark, Marks
 from alphapanda.core.rules.pairs import Pointless, pointless
-from alphapanda.core.rules.price import FrozenPrice, PriceDeviation, PriceJump, StalePrice, WideSpread
+from alphapanda.core.rules.price import (
+    FrozenPrice,
+    PriceDeviation,
+    PriceJump,
+    StalePrice,
+    UntrustedPrice,
+    WideSpread,
+)
 from alphapanda.core.rules.rate import (
     HIGHEST_PER_SECOND,
     DuplicateSignal,
@@ -61,6 +76,7 @@ __all__ = [
     "EVERYWHERE",
     "HIGHEST_PER_SECOND",
     "MOST_SLICES",
+    "NOT_OURS",
     "RULES",
     "AllowedInstruments",
     "AllowedProducts",
@@ -90,6 +106,7 @@ __all__ = [
     "OrdersPerDay",
     "OrdersPerMinute",
     "OrdersPerSecond",
+    "Outside",
     "Pointless",
     "PriceDeviation",
     "PriceJump",
@@ -101,6 +118,7 @@ __all__ = [
     "SelfMatch",
     "StalePrice",
     "State",
+    "UntrustedPrice",
     "Usage",
     "View",
     "WeeklyLoss",
@@ -110,6 +128,7 @@ __all__ = [
     "limit_of",
     "not_a_number",
     "not_listed",
+    "outside_of",
     "over_the_threshold",
     "pointless",
     "slices_of",
@@ -130,6 +149,7 @@ RULES: tuple[type[Rule], ...] = (
     WeeklyLoss,
     Drawdown,
     LossesInARow,
+    UntrustedPrice,
     StalePrice,
     PriceDeviation,
     WideSpread,

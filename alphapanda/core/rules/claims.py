@@ -1,11 +1,12 @@
 """What positions and orders on their way claim at one broker, sorted once for each change of either."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
 from alphapanda.core.margins import FULL, Margins
-from alphapanda.events import Book, Money, Order, PositionEffect, TransactionType
+from alphapanda.events import Book, ExternalPosition, Money, Order, PositionEffect, TransactionType
 
 ZERO = Money(0)
 MANY = 4096
@@ -13,6 +14,35 @@ OPEN = PositionEffect.OPEN
 BUY, SELL = TransactionType.BUY, TransactionType.SELL
 Reserve = Callable[[Order], Money]
 """order -> rupees that it may cost beside its value: slippage and charges."""
+
+
+class Outside(NamedTuple):
+    """What of an instrument the account holds, or may come to hold, that is not ours: units on either side,
+    and the broker's last price.
+    """
+
+    longest: int = 0
+    shortest: int = 0
+    last_price: Money = ZERO
+
+    @property
+    def units(self) -> int:
+        return max(self.longest, self.shortest)
+
+
+NOT_OURS: Mapping[int, Outside] = {}
+
+
+def outside_of(positions: Iterable[ExternalPosition]) -> Mapping[int, Outside]:
+    """By token; products of one instrument together."""
+    found: dict[int, Outside] = {}
+    for each in positions:
+        known = found.get(each.instrument_token, Outside())
+        longest, shortest = known.longest + each.longest, known.shortest + each.shortest
+        found[each.instrument_token] = Outside(longest, shortest, each.last_price or known.last_price)
+    return found
+
+
 OrdersById = Mapping[str, Order]
 
 
@@ -90,7 +120,8 @@ class Claims:
     worked out once for each book, and goes along with what is added. `strategy` "" and `token` 0 are all.
 
     `margins` says what an entry claims of the cash, `worths` what is set aside for its costs, `entries` what
-    open entries are worth, by strategy and token; both are kept from book to book.
+    open entries are worth, by strategy and token; both are kept from book to book. `outside` is what is not
+    ours, by token: it counts for the whole account, and for no strategy.
     """
 
     __slots__ = (
@@ -105,6 +136,7 @@ class Claims:
         "_worths",
         "book",
         "margins",
+        "outside",
     )
 
     def __init__(
@@ -114,8 +146,10 @@ class Claims:
         margins: Margins = FULL,
         worths: Worths | None = None,
         entries: dict[tuple[str, int], Entries] | None = None,
+        outside: Mapping[int, Outside] = NOT_OURS,
     ) -> None:
         self.book = book
+        self.outside = outside
         self.margins = margins
         self._worths = worths or Worths()
         self._entries = {} if entries is None else entries
@@ -168,11 +202,13 @@ class Claims:
 
     def at_most_open(self) -> int:
         """No fewer than the instruments that are open: for a question that is mostly answered by it."""
-        return len(self.book.positions) + len(self.book.orders) + len(self._in_flight)
+        return len(self.book.positions) + len(self.book.orders) + len(self._in_flight) + len(self.outside)
 
     def open_instruments(self, strategy: str = "") -> set[int]:
         """Tokens with a position or an order on its way."""
         held = {token for owner, token in self.book.positions if strategy in ("", owner)}
+        if not strategy:
+            held.update(self.outside)
         return held | {o.instrument.instrument_token for o in self.pending if strategy in ("", o.strategy_id)}
 
     def worst(self, token: int, sign: int, strategy: str = "", more: Mapping[str, int] | None = None) -> int:
@@ -190,7 +226,10 @@ class Claims:
                 reach[order.strategy_id] = reach.get(order.strategy_id, 0) + order.pending_quantity
         if strategy:
             return sign * max(0, reach.get(strategy, 0))
-        return sign * sum([quantity for quantity in reach.values() if quantity > 0])
+        total = sum([quantity for quantity in reach.values() if quantity > 0])
+        if (beside := self.outside.get(token)) is not None:
+            total += beside.longest if sign > 0 else beside.shortest
+        return sign * total
 
     def entries_value(self, strategy: str = "", token: int = 0) -> Money:
         """Value of what would still open a position."""

@@ -116,7 +116,24 @@ class State:
         """Value of all positions whatever their side, and of all entries that may still trade."""
         token, strategy = self.token_of(scope), scope.strategy
         held = sum((abs(value) for value in self._values(strategy, token)), ZERO)
-        return held + self.claims.entries_value(strategy, token)
+        return held + self.claims.entries_value(strategy, token) + self.not_ours(scope)
+
+    def not_ours(self, scope: Scope) -> Money:
+        """Value of what the account holds, or may come to hold, beside ours. Of no strategy."""
+        outside = self.claims.outside
+        if scope.strategy or not outside:
+            return ZERO
+        token = self.token_of(scope)
+        return sum(
+            ((self.price(of) or ZERO) * each.units for of, each in outside.items() if token in (0, of)), ZERO
+        )
+
+    def price(self, token: int) -> Money | None:
+        """The last price; of what has no ticks here, the broker's."""
+        price = self.marks.price(token)
+        if price is None and (beside := self.claims.outside.get(token)) is not None:
+            return beside.last_price
+        return price
 
     def net(self, scope: Scope) -> Money:
         """Profit since the account was opened, after charges, at the last prices. In rupees."""
@@ -134,7 +151,7 @@ class State:
     def most_gross(self, scope: Scope) -> float:
         """No less than `gross`, to within a billionth, and quick: decides where the limit is far."""
         entries = self.claims.entries_value(scope.strategy, self.token_of(scope))
-        return (self._roughly(scope.strategy)[0] + float(entries)) * WIDER
+        return (self._roughly(scope.strategy)[0] + float(entries) + float(self.not_ours(scope))) * WIDER
 
     def least_net(self, scope: Scope) -> float:
         """No more than `net`, as `most_gross` is no less."""

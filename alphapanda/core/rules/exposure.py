@@ -1,6 +1,7 @@
 """How much may be at stake: positions, their value, their number, and the cash that pays for them.
 
-Counted are what is held, every open and UNKNOWN order, and approvals on their way.
+Counted are what is held, every open and UNKNOWN order, and approvals on their way; for the whole account also
+what it holds that is not ours, and the orders that somebody else has made.
 """
 
 from typing import Annotated, ClassVar
@@ -25,7 +26,8 @@ class MaximumPositionQuantity(Rule, frozen=True):
         worst = view.worst_position(order, self.scope.strategy)
         if abs(worst) <= self.max_position_quantity:
             return None
-        return f"the position could reach {worst}, over the limit of {self.max_position_quantity}"
+        beside = _beside(order, view, self)
+        return f"the position could reach {worst}{beside}, over the limit of {self.max_position_quantity}"
 
     def used(self, state: State) -> int:
         return max((quantity for _, quantity in _reaches(state, self)), default=0)
@@ -45,10 +47,20 @@ class MaximumPositionValue(Rule, frozen=True):
         worst = abs(view.worst_position(order, self.scope.strategy)) * order.reference_price
         if worst <= self.max_position_value:
             return None
-        return f"the position could be worth {worst:.2f}, over the limit of {self.max_position_value:.2f}"
+        limit, beside = self.max_position_value, _beside(order, view, self)
+        return f"the position could be worth {worst:.2f}{beside}, over the limit of {limit:.2f}"
 
     def used(self, state: State) -> Money:
-        return max((q * (state.marks.price(t) or ZERO) for t, q in _reaches(state, self)), default=ZERO)
+        return max((q * (state.price(t) or ZERO) for t, q in _reaches(state, self)), default=ZERO)
+
+
+def _beside(order: Order, view: View, rule: Rule) -> str:
+    """How many units of it are not ours; nothing where all are, or only a strategy's count."""
+    outside = view.claims.outside.get(order.instrument.instrument_token)
+    if outside is None or rule.scope.strategy:
+        return ""
+    units = outside.longest if order.transaction_type.sign > 0 else outside.shortest
+    return f" ({units} of it not ours)" if units else ""
 
 
 def _reaches(state: State, rule: Rule) -> list[tuple[int, int]]:
@@ -78,7 +90,10 @@ class MaximumOpenPositions(Rule, frozen=True):
         held = view.claims.open_instruments(self.scope.strategy)
         if order.instrument.instrument_token in held or len(held) < self.max_open_positions:
             return None
-        return f"{len(held)} instruments are open, the limit is {self.max_open_positions}"
+        owners = {token for _, token in view.claims.book.positions}
+        apart = 0 if self.scope.strategy else len(view.claims.outside.keys() - owners)
+        beside = f" ({apart} of them not ours)" if apart else ""
+        return f"{len(held)} instruments are open{beside}, the limit is {self.max_open_positions}"
 
     def used(self, state: State) -> int:
         return len(state.claims.open_instruments(self.scope.strategy))
@@ -102,7 +117,10 @@ class MaximumGrossExposure(Rule, frozen=True):
         gross = view.gross(self.scope) + value
         if gross <= self.max_gross_exposure:
             return None
-        return f"all positions could be worth {gross:.2f}, over the limit of {self.max_gross_exposure:.2f}"
+        others = view.not_ours(self.scope)
+        beside = f" ({others:.2f} of it not ours)" if others else ""
+        limit = self.max_gross_exposure
+        return f"all positions could be worth {gross:.2f}{beside}, over the limit of {limit:.2f}"
 
     def used(self, state: State) -> Money:
         return state.gross(self.scope)

@@ -7,6 +7,7 @@ from math import inf
 from msgspec import Struct
 
 from alphapanda.core.money import exact
+from alphapanda.core.trust import Trust
 from alphapanda.events import MarketTick, Money, TickBatch
 
 
@@ -29,6 +30,7 @@ class Marks:
     def __init__(self) -> None:
         self.ticks: dict[int, MarketTick] = {}
         """The last of each instrument that had a price."""
+        self.trust = Trust()
         self._seen_ns: dict[int, int] = {}
         self._moves: dict[int, tuple[float, int]] = {}
         self._exact: dict[int, tuple[float, Money]] = {}
@@ -36,6 +38,8 @@ class Marks:
 
     def take(self, batch: TickBatch) -> None:
         time_ns, ticks, seen_ns = batch.time_ns, self.ticks, self._seen_ns
+        if self.trust.watched or batch.lost is not None:
+            batch = self.trust.take(batch, ticks)
         if self.watching:
             self._watch(batch)
         for tick in batch.ticks:
@@ -63,6 +67,10 @@ class Marks:
             return None
         before, changed_ns = self._moves.get(token, (None, None)) if self.watching else (None, None)
         return Mark(tick.last_price, self._seen_ns[token], tick, before, changed_ns)
+
+    def oldest_ns(self) -> int | None:
+        """When the price came that has been the last of its instrument for longest; None before the first."""
+        return min(self._seen_ns.values(), default=None)
 
     def price(self, token: int) -> Money | None:
         """The last price, exact. Kept until another comes: many verdicts ask for the same."""

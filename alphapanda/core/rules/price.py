@@ -9,11 +9,31 @@ from msgspec import Meta
 from alphapanda.core.money import HUNDRED, exact
 from alphapanda.core.rules.contract import BILLIONTH, WIDER, Percent, Rule, Seconds, View
 from alphapanda.events import Money, Order
-from alphapanda.times import SECOND_NS
+from alphapanda.times import SECOND_NS, to_ns
+
+LATE_NS = 2 * SECOND_NS
+"""The exchange counts whole seconds, and its ticks take their time."""
+
+
+class UntrustedPrice(Rule, frozen=True):
+    """Market-data reasonability: no entry on a price that a live feed cannot vouch for (FIA). No setting."""
+
+    code: ClassVar[str] = "price_not_trusted"
+
+    def refuse(self, order: Order, view: View) -> str | None:
+        trust = view.marks.trust
+        if not trust.watched:
+            return None
+        tick = None if view.mark is None else view.mark.tick
+        problem = trust.problem(order.instrument.instrument_token, tick)
+        return None if problem is None else f"the price of {order.instrument.key} is not trusted: {problem}"
 
 
 class StalePrice(Rule, frozen=True):
-    """Market-data reasonability: no entry on a price that is missing or too old (FIA)."""
+    """Market-data reasonability: no entry on a price that is missing or too old (FIA).
+
+    Of a live feed the exchange's own time counts too: what repeats an old tick is frozen.
+    """
 
     code: ClassVar[str] = "max_price_age_s"
     max_price_age_s: Annotated[
@@ -31,7 +51,12 @@ class StalePrice(Rule, frozen=True):
             return unseen(order)
         age_ns = view.now_ns - view.mark.time_ns
         if age_ns <= self.limit_ns:
-            return None
+            tick = view.mark.tick
+            if tick is None or not view.marks.trust.watched:
+                return None
+            age_ns = view.now_ns - to_ns(tick.timestamp) - LATE_NS
+            if age_ns <= self.limit_ns:
+                return None
         return f"the price is {age_ns / SECOND_NS:.1f} s old, the limit is {self.max_price_age_s} s"
 
 

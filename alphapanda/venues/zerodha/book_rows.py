@@ -37,6 +37,7 @@ class OrderRow(Struct, frozen=True, kw_only=True):
     variety: str = ""
     quantity: Count = 0
     filled_quantity: Count = 0
+    price: Decimal | None = None
     average_price: Decimal | None = None
     tag: str | None = None
     tags: tuple[str, ...] | None = None
@@ -111,6 +112,7 @@ class PositionRow(Struct, frozen=True, kw_only=True):
     overnight_quantity: int = 0
     multiplier: Decimal = Decimal(1)
     average_price: Decimal | None = None
+    last_price: Decimal | None = None
 
 
 class HoldingRow(Struct, frozen=True, kw_only=True):
@@ -127,6 +129,7 @@ class HoldingRow(Struct, frozen=True, kw_only=True):
     opening_quantity: int = 0
     collateral_quantity: int | None = 0
     average_price: Decimal | None = None
+    last_price: Decimal | None = None
 
 
 class Ohlc(Struct, frozen=True, kw_only=True):

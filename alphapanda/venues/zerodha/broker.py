@@ -2,10 +2,14 @@
 
 An order request is written once. Its answer proves something or nothing; from then on only the books are
 asked. Updates of the ticker, and answers, only say that it is time to read them.
+
+Where its tasks have failed and are run again, that is a restart: what was under way is in doubt, and nothing
+new leaves before the books are read and compared.
 """
 
 import time
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any
 
 import anyio
@@ -14,6 +18,7 @@ from loguru import logger
 
 from alphapanda.core.charges import Charges
 from alphapanda.events import Fill, Money, Order, PositionEffect, Report, ReportKind, TickBatch
+from alphapanda.fail_points import FailPoint, reach
 from alphapanda.times import SECOND_NS
 from alphapanda.venues.contract import Lets, Reporter
 from alphapanda.venues.zerodha.answers import Lost, Outcome, Proof, Response, outcome_of
@@ -24,12 +29,13 @@ from alphapanda.venues.zerodha.clock import MarketClock
 from alphapanda.venues.zerodha.follow import UNANSWERED, Follower
 from alphapanda.venues.zerodha.followed import Followed
 from alphapanda.venues.zerodha.governor import Governor, Kind
-from alphapanda.venues.zerodha.holds import Holds
+from alphapanda.venues.zerodha.holds import EVERYTHING, Holds
 from alphapanda.venues.zerodha.lane import Lane
 from alphapanda.venues.zerodha.lingering import PATIENCE_S, Lingering
 from alphapanda.venues.zerodha.reading import START_S, Need, Reading
 from alphapanda.venues.zerodha.requests import AUTOMATIC, Requests
 from alphapanda.venues.zerodha.roots import TIMEOUT_S, Roots
+from alphapanda.venues.zerodha.said import Said
 from alphapanda.venues.zerodha.session import Session
 from alphapanda.venues.zerodha.wire import Wire
 
@@ -39,6 +45,8 @@ ANSWER_S = 3.0
 """What `answered` waits beyond the time-out of the wire."""
 DOUBT, FOUND = "doubt", "found"
 """Who holds a symbol."""
+STOPPED = "stopped"
+"""Who holds everything."""
 UNTRADED = (ReportKind.REJECTED, ReportKind.ABSENT)
 
 
@@ -54,13 +62,18 @@ def _touched(_order: Order) -> None:
     """Nobody compares."""
 
 
+def _on_found(_order: Order, _was: str) -> None:
+    """Nobody writes it down."""
+
+
 class ZerodhaBroker:
     """`orders` and `fills` are the journal's of this broker. `hold` and `release` are the gate's, by symbol.
 
     Whoever compares sets, before `run`: `reading.compare`, awaited at the start and after a renewal of the
     session, before anything trades; `on_report`, told of every report on an order of ours, with the order as
     it is then; `on_book`, told of each good reading after its reports: rows that are not ours and all trades;
-    `touched`, told when something may happen to an order. `holds` is there for them too.
+    `touched`, told when something may happen to an order; `on_found`, of an order that had ended and is there
+    after all. `holds` is there for them too.
     """
 
     name = "zerodha"
@@ -88,6 +101,7 @@ class ZerodhaBroker:
         self.on_report: Callable[[Order, Report], None] = _on_report
         self.on_book: Callable[[Sequence[OrderRow], Sequence[TradeRow]], None] = _on_book
         self.touched: Callable[[Order], None] = _touched
+        self.on_found: Callable[[Order, str], None] = _on_found
         self._session = session
         self._clock = clock
         self._protection = market_protection
@@ -97,13 +111,14 @@ class ZerodhaBroker:
         self._report: Reporter
         self._lets: Lets = lambda _order: False
         self._lane = Lane(governor, self._wire, session, self._may_leave)
-        self._follower = Follower(
-            self.name, charges, quiet_period_s=quiet_period_s, orders=orders, fills=fills
-        )
+        self._said = Said(orders, fills)
+        self._follow = partial(Follower, self.name, charges, quiet_period_s=quiet_period_s)
+        self._follower = self._follow(orders=self._said.orders.values(), fills=self._said.fills)
         self.labels = self._follower.labels
         self._cancels = Cancels()
         self._lingering = Lingering(max(PATIENCE_S, 2 * quiet_period_s))
         self._heard = anyio.Event()
+        self._ran = False
         session.on_death.append(self._on_death)
         self.reading = Reading(books, session, self.holds, self._read, self._need, start_s=start_s)
 
@@ -118,6 +133,7 @@ class ZerodhaBroker:
 
     def place(self, order: Order) -> None:
         self._follower.placed(order)
+        self._said.placed(order)
         self.touched(order)
         sent = _Sent(self._session)
         reduces = order.position_effect is PositionEffect.CLOSE
@@ -195,13 +211,36 @@ class ZerodhaBroker:
         }
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
-        async with anyio.create_task_group() as group:
-            await group.start(self._wire.run)
-            group.start_soon(self._lane.run)
-            self._doubt()
-            await self.reading.open()
-            group.start_soon(self.reading.watch)
-            task_status.started()
+        again, self._ran = self._ran, True
+        if again:
+            self._begin_anew()
+        try:
+            async with anyio.create_task_group() as group:
+                await group.start(self._wire.run)
+                group.start_soon(self._lane.run)
+                self._doubt()
+                reach(FailPoint.DOUBTED_AT_START)
+                await self.reading.open(again=again)
+                self.holds.release(STOPPED, EVERYTHING)
+                group.start_soon(self.reading.watch)
+                task_status.started()
+        finally:
+            self._stop()
+
+    def _stop(self) -> None:
+        """Nothing can leave any more: what waited is withheld, and nothing new is taken."""
+        self.holds.hold(STOPPED, EVERYTHING, "it has stopped, and its books are not read again yet")
+        self._lane.empty("the broker was stopped before it left")
+
+    def _begin_anew(self) -> None:
+        """Whatever raised may have left the follower half changed: only what was reported counts."""
+        self._stop()
+        self._follower = self._follow(orders=self._said.orders.values(), fills=self._said.fills)
+        self.labels |= self._follower.labels
+        self._follower.labels = self.labels
+        wanted, self._cancels = self._cancels.wanted(), Cancels()
+        for order_id in wanted:
+            self._cancels.want(order_id)
 
     # answers
 
@@ -239,6 +278,7 @@ class ZerodhaBroker:
         if not self._cancels.ask(order, self._follower.row(order_id), now_s, self.reading.asked_s):
             return
         self.touched(order)
+        reach(FailPoint.CANCEL_ASKED)
         sent = _Sent(self._session)
         self._lane.put(
             order,
@@ -282,6 +322,7 @@ class ZerodhaBroker:
         """Tell what was learnt, and do what follows from it."""
         for order, report in zip(followed.after, followed.reports, strict=True):
             self._report(report)
+            self._said.on_report(order, report)
             self.on_report(order, report)
             if report.kind in UNTRADED:
                 name = f"{order.order_id} ({order.transaction_type} {order.quantity} {order.instrument.key})"
@@ -292,6 +333,7 @@ class ZerodhaBroker:
             why = f"order {order.order_id} was {was}, and Zerodha has it as {order.broker_order_id}"
             trading.error("{}; it is followed again", why)
             self.holds.hold(FOUND, order.instrument.key, why)
+            self.on_found(order, was)
         doubted = {
             each.instrument.key: f"order {each.order_id} is in doubt" for each in self._follower.doubted()
         }
@@ -316,6 +358,7 @@ class ZerodhaBroker:
         self._clock.saw(stamp_ns(max(stamps, default=""), 0) // SECOND_NS)
         followed = self._follower.apply(orders, trades, self._clock.now_ns())
         self._take(followed)
+        self._said.let_go(self._follower.__contains__, self._clock.now_ns())
         self.on_book(followed.foreign, trades.rows)
         living = [(order, self._follower.row(order.order_id)) for order in self._follower.living()]
         for alarm in self._lingering.look(living, time.monotonic()):

@@ -8,7 +8,8 @@ difference that stands twice freezes the symbol, and three of them halt.
 """
 
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import NamedTuple
 
 import anyio
 from loguru import logger
@@ -24,28 +25,31 @@ from alphapanda.core.comparison import (
     Drift,
     Key,
     Net,
+    Reconciled,
     compare,
     key_of,
     unwatched,
 )
 from alphapanda.errors import CannotStart, Fatal, Transient
 from alphapanda.events import (
-    CNC,
     Compared,
     Difference,
+    ExternalHeld,
+    ExternalOrder,
     ExternalSeen,
     Order,
-    OrderAdopted,
     Report,
 )
 from alphapanda.times import MINUTE_NS, day_of, start_of
 from alphapanda.venues.contract import Reporter
-from alphapanda.venues.zerodha.book_rows import HoldingRow, OrderRow, PositionRow, TradeRow
+from alphapanda.venues.zerodha.book_rows import OrderRow, TradeRow
 from alphapanda.venues.zerodha.books import Books
 from alphapanda.venues.zerodha.charging import Charging
-from alphapanda.venues.zerodha.external import Foreign, ForeignTrade
+from alphapanda.venues.zerodha.external import Foreign
 from alphapanda.venues.zerodha.holds import EVERYTHING
+from alphapanda.venues.zerodha.outside import Outside, Worth, net_of, worths_of
 from alphapanda.venues.zerodha.reading import START_S
+from alphapanda.venues.zerodha.sayings import told, words_of
 from alphapanda.venues.zerodha.session import SessionDead
 
 INTERVAL_S = 30.0
@@ -70,21 +74,17 @@ def open_hours(now_ns: int) -> bool:
     return OPENS_NS <= now_ns - start_of(day_of(now_ns)) < CLOSES_NS
 
 
-def net_of(positions: Iterable[PositionRow], holdings: Iterable[HoldingRow]) -> dict[Key, int]:
-    """What the account holds, in signed units: shares as the day began, and the day's positions.
+class Look(NamedTuple):
+    """Both books at one moment. What moved meanwhile (`touched`) is not among the differences."""
 
-    A sale of delivery shares is a position below zero, and the holding shows it too: as it began, a holding
-    is what is left, T1 and used of it together.
-    """
-    net: dict[Key, int] = {}
-    for held in holdings:
-        began = held.quantity + held.t1_quantity + held.used_quantity
-        key = key_of(held.exchange, held.tradingsymbol, CNC)
-        net[key] = net.get(key, 0) + began
-    for row in positions:
-        key = key_of(row.exchange, row.tradingsymbol, row.product)
-        net[key] = net.get(key, 0) + row.quantity
-    return {key: quantity for key, quantity in net.items() if quantity}
+    differences: tuple[Difference, ...]
+    theirs: Net
+    touched: set[Key]
+    worths: Mapping[Key, Worth]
+
+
+def _nobody(_held: ExternalHeld) -> None:
+    """Nobody counts it."""
 
 
 class Comparer:
@@ -107,13 +107,13 @@ class Comparer:
         broker: str,
         refresh: Callable[[], Awaitable[None]],
         now_ns: Callable[[], int],
-        publish: Callable[[Compared | ExternalSeen], None],
+        publish: Callable[[Compared | ExternalSeen | ExternalOrder], None],
         hold: Callable[[str, str], None],
         release: Callable[[str], None],
         halt: Callable[[str], None],
         charging: Charging | None = None,
         ours: Callable[[], Net] | None = None,
-        last_day: int = NEVER,
+        known: Reconciled | None = None,
         watching: Callable[[int], bool] = open_hours,
         interval_s: float = INTERVAL_S,
         again_s: float = AGAIN_S,
@@ -122,6 +122,10 @@ class Comparer:
         self.ours = ours or foreign.held
         self.report: Reporter = lambda _report: None
         """Where adopted orders and their fills go: the line."""
+        self.expose: Callable[[ExternalHeld], None] = _nobody
+        """Who counts what is not ours, each time it has changed."""
+        self._outside = Outside(broker, known)
+        self._exposed = ExternalHeld(broker, ())
         self._books = books
         self._foreign = foreign
         self._broker = broker
@@ -132,16 +136,18 @@ class Comparer:
         self._release = release
         self._halt = halt
         self._charging = charging
-        self._day = last_day
+        self._day = NEVER if known is None else known.day
         self._watching = watching
         self._interval_s = interval_s
         self._again_s = again_s
         self._start_s = start_s
-        self._joined = False
+        self._joined = self._half = False
         self._morning = anyio.Event()
         self._drift = Drift()
         self._touched: set[Key] = set()
         self._last: tuple[Difference, ...] = ()
+        self.differences: tuple[Difference, ...] = ()
+        """When it was last looked."""
         self._unread = False
         self._one = anyio.Lock()
         """Of two at once, one would forget what has moved while the other waits for its answer."""
@@ -156,18 +162,21 @@ class Comparer:
     def on_report(self, order: Order, report: Report) -> None:
         """Of an order that we placed; `order` as it is after the report."""
         self.touched(order)
+        self._half = True
         self._foreign.on_report(order, report)
         if self._charging is not None:
             self._charging.on_report(order, report)
+        self._half = False
 
     def on_book(self, foreign: Sequence[OrderRow], trades: Sequence[TradeRow]) -> None:
         """After the reports of the same book: `foreign` are news of orders that are not ours."""
         now_ns = self._now_ns()
+        self._half = True
         for report in self._foreign.over(day_of(now_ns)):
             self.report(report)
         for trade, outputs in self._foreign.on_book(foreign, trades, now_ns):
             self._touched.add(trade.key)
-            trading.warning("{}", _told(trade, outputs))
+            trading.warning("{}", told(trade, outputs))
             for output in outputs:
                 if isinstance(output, ExternalSeen):
                     self._publish(output)
@@ -175,6 +184,16 @@ class Comparer:
                 if isinstance(output, Report) and self._charging is not None:
                     self._charging.on_report(self._adopted(output), output)
                 self.report(output)
+        for order in self._outside.on_book(foreign, now_ns):
+            self._publish(order)
+        self._expose()
+        self._half = False
+
+    def _expose(self) -> None:
+        held = self._outside.held(self._foreign.external, self._foreign.held())
+        if held != self._exposed:
+            self._exposed = held
+            self.expose(held)
 
     def _adopted(self, report: Report) -> Order:
         orders = self._foreign.adopted(report.broker_order_id or "")
@@ -189,23 +208,29 @@ class Comparer:
         login came late (`run`). Raises Fatal where the books cannot be read, CannotStart where the token is
         dead, and after a renewal Transient.
         """
-        at_start, self._joined = not self._joined, True
+        if self._half:
+            raise Fatal(f"{self._broker}: trades that are not ours may be booked by half: only a start helps")
         now_ns = self._now_ns()
         if not self._watching(now_ns):
             trading.info("{}: positions are compared when the market opens", self._broker)
             self._hold(EVERYTHING, NOT_YET)
             self._morning.set()
-        elif at_start:
+        elif not self._joined:
             await self._begin()
         elif self._day != day_of(now_ns):
             self._hold(EVERYTHING, NOT_YET)
             self._morning.set()
         else:
-            await self._round()
-            for _ in range(IN_A_ROW):
-                if self._drift.unsettled:
-                    await anyio.sleep(self._again_s)
-                    await self._round()
+            await self.settle()
+        self._joined = True
+
+    async def settle(self) -> None:
+        """Compare until what differs, or agrees again, has done so often enough. Raises Transient."""
+        await self._round()
+        for _ in range(IN_A_ROW):
+            if self._drift.unsettled:
+                await anyio.sleep(self._again_s)
+                await self._round()
 
     async def _begin(self) -> None:
         gives_up_s = time.monotonic() + self._start_s
@@ -246,7 +271,7 @@ class Comparer:
             await self._charging.compare(end_of_day=True)
         for again in range(LAST_TRIES):
             try:
-                differences, theirs, touched = await self._look()
+                differences, theirs, touched, _ = await self._look()
             except Transient as error:
                 trading.warning("{}: positions cannot be compared: {}", self._broker, error)
             else:
@@ -266,18 +291,19 @@ class Comparer:
         now_ns = self._now_ns()
         why = OPENING if self._day == NEVER else OVERNIGHT if self._day != day_of(now_ns) else ""
         for _ in range(QUIET_TRIES):
-            differences, theirs, touched = await self._look()
+            differences, theirs, touched, _ = await self._look()
             if not touched:
                 break
         # By the fills told, not by our book: what is on its way there would be taken for external.
         by_fills = compare(self._foreign.held(), theirs, self._foreign.external, touched)
         for seen in self._foreign.found(unwatched(by_fills, why), why, now_ns):
             self._publish(seen)
-            trading.info("{}: {}", self._broker, _words(seen))
+            trading.info("{}: {}", self._broker, words_of(seen))
+        self._expose()
         differences = compare(self.ours(), theirs, self._foreign.external, touched)
         if differences:
             await anyio.sleep(self._again_s)
-            differences, theirs, touched = await self._look()
+            differences, theirs, touched, _ = await self._look()
         self._day = day_of(now_ns)
         self._say(START, differences, theirs, touched)
         self._release(EVERYTHING)
@@ -298,7 +324,7 @@ class Comparer:
             self._unread = False
 
     async def _round(self) -> None:
-        differences, theirs, touched = await self._look()
+        differences, theirs, touched, _ = await self._look()
         before = self._drift.frozen
         step = self._drift.on(differences, touched)
         for name, why in step.hold.items():
@@ -313,10 +339,15 @@ class Comparer:
         if step.halt:
             self._halt(step.halt)
 
-    async def _look(self) -> tuple[tuple[Difference, ...], Net, set[Key]]:
-        """Differences, what the broker holds, and what moved meanwhile: that is not among the differences.
+    async def look(self) -> Look:
+        """For the operator's word. Raises Transient, ValueError while nothing can be said."""
+        now_ns = self._now_ns()
+        if self._day != day_of(now_ns) or not self._watching(now_ns):
+            raise ValueError(f"{self._broker}: positions are compared from 09:00 to 20:00 of a trading day")
+        return await self._look()
 
-        The books are refreshed on both sides of the answer: a trade by hand that came between is not a
+    async def _look(self) -> Look:
+        """The books are refreshed on both sides of the answer: a trade by hand that came between is not a
         difference, and is not in the baseline either.
         """
         async with self._one:
@@ -325,11 +356,14 @@ class Comparer:
             positions, holdings = await self._books.positions(), await self._books.holdings()
             if positions.unreadable or holdings.unreadable:
                 raise Transient("Kite's positions have rows that make no sense")
-            theirs = net_of(positions.rows, holdings.rows)
+            theirs, worths = net_of(positions.rows, holdings.rows), worths_of(positions.rows, holdings.rows)
+            self._outside.take(worths)
             if compare(self.ours(), theirs, self._foreign.external, self._touched):
                 await self._refresh()
+            self._expose()
             touched = set(self._touched)
-            return compare(self.ours(), theirs, self._foreign.external, touched), theirs, touched
+            self.differences = compare(self.ours(), theirs, self._foreign.external, touched)
+            return Look(self.differences, theirs, touched, worths)
 
     def _say(
         self, occasion: str, differences: tuple[Difference, ...], theirs: Net, touched: set[Key]
@@ -349,24 +383,3 @@ class Comparer:
         )
         for difference in differences:
             trading.error("{}: {}", self._broker, difference)
-
-
-def _told(trade: ForeignTrade, outputs: Sequence[ExternalSeen | OrderAdopted | Report]) -> str:
-    of = [
-        f"{output.order.quantity} of {output.order.strategy_id}"
-        for output in outputs
-        if isinstance(output, OrderAdopted)
-    ]
-    whose = f"closes {', '.join(of)}" if of else "changes no strategy's position"
-    return (
-        f"{trade.transaction_type} {trade.quantity} {trade.exchange}:{trade.tradingsymbol} {trade.product} "
-        f"at {trade.price} is not ours (order {trade.order_id}, by {trade.by}): it {whose}"
-    )
-
-
-def _words(seen: ExternalSeen) -> str:
-    name = f"{seen.exchange}:{seen.tradingsymbol}" if seen.exchange else seen.tradingsymbol
-    return f"{seen.quantity} {name} {seen.product} are not ours (since the {_SINCE[seen.why]})"
-
-
-_SINCE = {OPENING: "opening of the account here", OVERNIGHT: "night"}

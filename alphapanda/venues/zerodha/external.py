@@ -16,9 +16,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from alphapanda.core.charges import Charges
-from alphapanda.core.comparison import TRADE, Key, Net, Reconciled, key_of
+from alphapanda.core.comparison import OPERATOR, TRADE, Key, Net, Reconciled, key_of
 from alphapanda.core.lots import Lot, closed_by
-from alphapanda.core.market import RMS, with_fee
+from alphapanda.core.market import with_fee
 from alphapanda.events import (
     Difference,
     ExternalSeen,
@@ -32,38 +32,14 @@ from alphapanda.events import (
     PositionEffect,
     Report,
     ReportKind,
-    TransactionType,
     fill_of,
 )
 from alphapanda.times import day_of
-from alphapanda.venues.zerodha.book_rows import OrderRow, TradeRow, stamp_ns
+from alphapanda.venues.zerodha.book_rows import OrderRow, TradeRow
+from alphapanda.venues.zerodha.foreign_trades import WHY, ForeignTrade, foreign_trade
 
-EXTERNAL = "external"
-"""Who asked for an order that somebody made by hand, or by another program."""
-WHY = {
-    EXTERNAL: "traded by hand or by another program, not by us",
-    RMS: "squared off by the broker",
-}
 Output = ExternalSeen | OrderAdopted | Report
-
-
-class ForeignTrade(Struct, frozen=True, kw_only=True):
-    """A trade of an order that is not ours. `by` is EXTERNAL or RMS; `time_ns` when it traded."""
-
-    order_id: str
-    trade_id: str
-    exchange: str
-    tradingsymbol: str
-    product: str
-    transaction_type: TransactionType
-    quantity: int
-    price: Money
-    time_ns: int
-    by: str = EXTERNAL
-
-    @property
-    def key(self) -> Key:
-        return key_of(self.exchange, self.tradingsymbol, self.product)
+MILLISECOND_NS = 1_000_000
 
 
 class Held(Struct):
@@ -103,7 +79,7 @@ class Foreign:
         known: Reconciled | None = None,
         labels: set[str] | None = None,
     ) -> None:
-        known = known or Reconciled()
+        known, orders = known or Reconciled(), list(orders)
         self._labels = {fill.trade_id for fill in fills} if labels is None else labels
         self._broker = broker
         self._charges = with_fee(charges)
@@ -112,6 +88,13 @@ class Foreign:
         self._done = dict(known.taken)
         """(broker's order id, its trade id) -> units that are accounted for"""
         self._day = 0
+        self._cut = [
+            order
+            for order in orders
+            if order.broker == broker and not (order.sequence or order.broker_order_id or order.status.ended)
+        ]
+        """Given to a strategy by the operator, and a crash came before the fill."""
+        self._labels.update(order.order_id for order in self._cut)
         self._orders: dict[str, OrderRow] = {}
         """Orders of the day that are not ours, by the broker's id."""
         self._adopted: dict[str, list[Order]] = {}
@@ -135,6 +118,10 @@ class Foreign:
         """What of the account is ours, by the fills told."""
         sums = {key: sum(held.quantity for held in owners.values()) for key, owners in self._held.items()}
         return {key: quantity for key, quantity in sums.items() if quantity}
+
+    def held_of(self, key: Key, strategy_id: str) -> int:
+        owners = self._held.get(key, {}).values()
+        return sum(held.quantity for held in owners if held.strategy_id == strategy_id)
 
     def adopted(self, broker_order_id: str) -> Sequence[Order]:
         """The orders of our book that stand for an order which was not ours."""
@@ -182,7 +169,8 @@ class Foreign:
             return []
         self._day = today
         self._orders.clear()
-        reports = []
+        reports = [_cut_off(order) for order in self._cut]
+        self._cut.clear()
         for adopted in self._adopted.values():
             for number, order in enumerate(adopted):
                 if not order.status.ended and day_of(order.created_ns) < today:
@@ -221,7 +209,9 @@ class Foreign:
             outputs += [OrderAdopted(order), self._fill(order, trade, units)]
         return outputs
 
-    def found(self, differences: Iterable[Difference], why: str, time_ns: int) -> list[ExternalSeen]:
+    def found(
+        self, differences: Iterable[Difference], why: str, time_ns: int, *, by: str = "", reason: str = ""
+    ) -> list[ExternalSeen]:
         """Positions whose difference is taken for external, although no trade of today says so."""
         seen = []
         for each in differences:
@@ -237,9 +227,51 @@ class Foreign:
                     quantity=self._external[key],
                     why=why,
                     time_ns=time_ns,
+                    by=by,
+                    reason=reason,
                 )
             )
         return seen
+
+    def name_at(self, time_ns: int) -> str:
+        """Of an order that the operator makes of a position: told by its time, and unlike any other."""
+        number = time_ns // MILLISECOND_NS
+        while f"XR{number}" in self._labels:
+            number += 1
+        return f"XR{number}"
+
+    def give(self, order: Order, price: Money) -> list[Output]:
+        """What is not ours, or nobody knows of, is a strategy's from now on: `order`, filled at `price`, is
+        what the operator makes of it. No order is sent, and no charges are due.
+        """
+        key = key_of(order.instrument.exchange, order.instrument.tradingsymbol, order.product)
+        outputs: list[Output] = []
+        if external := self._external.pop(key, 0):
+            outputs.append(
+                ExternalSeen(
+                    broker=self._broker,
+                    exchange=key[0],
+                    tradingsymbol=key[1],
+                    product=key[2],
+                    change=-external,
+                    quantity=0,
+                    why=OPERATOR,
+                    time_ns=order.created_ns,
+                    by=order.by,
+                    reason=order.reason,
+                )
+            )
+        report = Report(
+            order_id=order.order_id,
+            kind=ReportKind.FILL,
+            time_ns=order.created_ns,
+            trade_id=order.order_id,
+            quantity=order.quantity,
+            price=price,
+        )
+        self._labels.add(report.trade_id)
+        self.ours(fill_of(order, report))
+        return [*outputs, OrderAdopted(order), report]
 
     def _shares(self, trade: ForeignTrade, quantity: int) -> Iterator[tuple[Held, int]]:
         """Who holds the other side, and how much of it the trade closes: all of one before the next."""
@@ -343,20 +375,10 @@ class Foreign:
         self._done[known] = self._done.get(known, 0) + units
 
 
-def foreign_trade(order: OrderRow, row: TradeRow, now_ns: int) -> ForeignTrade | None:
-    """None for a row that makes no sense: the comparison of positions will show what it was."""
-    side = row.transaction_type or order.transaction_type
-    if row.quantity <= 0 or side not in TransactionType.__members__:
-        return None
-    return ForeignTrade(
-        order_id=row.order_id,
-        trade_id=row.trade_id,
-        exchange=row.exchange or order.exchange,
-        tradingsymbol=row.tradingsymbol or order.tradingsymbol,
-        product=row.product or order.product,
-        transaction_type=TransactionType(side),
-        quantity=row.quantity,
-        price=row.price,
-        time_ns=stamp_ns(row.fill_timestamp or row.exchange_timestamp, now_ns),
-        by=RMS if RMS in (order.placed_by or "").lower() else EXTERNAL,
+def _cut_off(order: Order) -> Report:
+    return Report(
+        order_id=order.order_id,
+        kind=ReportKind.CANCELLED,
+        time_ns=order.updated_ns,
+        reason="it was adopted, and not booked: ask again",
     )

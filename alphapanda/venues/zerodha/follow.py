@@ -12,20 +12,19 @@ Rules, each of which a day on the real wire has needed:
    known add up to what its row says has traded; the rest of its quantity is what did not trade.
  * What ended without a trade and is there after all (NOT_FOUND, or refused before) is FOUND: it lives again.
  * Kite forgets orders overnight. What was open on an earlier day and is in no book of today has ended; what
-   it may have traded unseen, the comparison of positions shows.
+   it may have traded unseen, the comparison of positions shows. What ended is let go a day after.
 """
 
 from collections.abc import Iterable
 from typing import Any
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from alphapanda.core.charges import Charges
 from alphapanda.events import STOPS, Fill, Order, OrderStatus, Report, ReportKind
 from alphapanda.times import day_of
 from alphapanda.venues.zerodha.book_rows import BookRead, OrderRow, TradeRow, stamp_ns
-from alphapanda.venues.zerodha.followed import AFTER, Followed
+from alphapanda.venues.zerodha.followed import AFTER, Followed, Life
 
 S, K = OrderStatus, ReportKind
 
@@ -36,19 +35,10 @@ UNANSWERED = (S.PREPARED, S.SENT, S.UNKNOWN)
 GONE = (S.NOT_FOUND, S.REJECTED, S.WITHHELD)
 """Ended, and never traded."""
 PROOFS = 2
-
-
-class _Life(Struct):
-    """One of our orders, as execution has it by what was reported.
-
-    `doubt_s`: since when nobody knows whether it is at the broker. `proofs`: books in a row that lack it.
-    `ended` is the row of its end, until that is told.
-    """
-
-    order: Order
-    doubt_s: float | None = None
-    proofs: int = 0
-    ended: OrderRow | None = None
+KEPT_DAYS = 1
+"""So many days after it was made an order that has ended is still known, for an answer that comes late.
+Execution keeps them longer.
+"""
 
 
 class Follower:
@@ -68,11 +58,11 @@ class Follower:
         self.broker = broker
         self._charges = charges
         self._quiet_period_s = quiet_period_s
-        self._lives: dict[str, _Life] = {}
-        self._living: dict[str, _Life] = {}
+        self._lives: dict[str, Life] = {}
+        self._living: dict[str, Life] = {}
         """Those whose end is not told, by our id."""
-        self._by_tag: dict[str, _Life] = {}
-        self._by_id: dict[str, _Life] = {}
+        self._by_tag: dict[str, Life] = {}
+        self._by_id: dict[str, Life] = {}
         """By the broker's id."""
         self._rows: dict[str, OrderRow] = {}
         """The newest row of every order of the day, ours or not."""
@@ -200,11 +190,23 @@ class Follower:
         return out
 
     def _roll(self, today: int) -> None:
-        """What is of an earlier day need not be in a book any more."""
+        """What is of an earlier day need not be in a book any more. All labels of trades stay."""
         if today > self._today:
             self._today = today
             self._expected = {id_: day for id_, day in self._expected.items() if day >= today}
             self._rows = {id_: row for id_, row in self._rows.items() if id_ in self._expected}
+            self._let_go(today - KEPT_DAYS)
+
+    def _let_go(self, first_day: int) -> None:
+        """Of what was made before `first_day` only those stay whose end is not told."""
+        self._lives = {
+            order_id: life
+            for order_id, life in self._lives.items()
+            if order_id in self._living or day_of(life.order.created_ns) >= first_day
+        }
+        self._by_tag = {tag: life for tag, life in self._by_tag.items() if life.order.order_id in self._lives}
+        self._by_id = {id_: life for id_, life in self._by_id.items() if life.order.order_id in self._lives}
+        self._booked = {trade for trade in self._booked if trade[0] in self._lives}
 
     def _whole(self, orders: BookRead[OrderRow], trades: BookRead[TradeRow], present: set[str]) -> bool:
         """Whether a book may prove that something is absent, as far as its ids tell."""
@@ -234,7 +236,7 @@ class Follower:
             life.ended = row
             self._living[order.order_id] = life
 
-    def _claimed(self, out: Followed, row: OrderRow) -> _Life | None:
+    def _claimed(self, out: Followed, row: OrderRow) -> Life | None:
         """Ours by its tag: the one order that this tag was sent with, and no second one."""
         for tag in (row.tag, *(row.tags or ())):
             life = self._by_tag.get(tag or "")
@@ -254,7 +256,7 @@ class Follower:
                 return life
         return None
 
-    def _return(self, out: Followed, life: _Life, row: OrderRow, now_ns: int) -> None:
+    def _return(self, out: Followed, life: Life, row: OrderRow, now_ns: int) -> None:
         """It had ended without a trade, and here it is."""
         if row.refused:
             if life.order.status is S.NOT_FOUND:
@@ -264,12 +266,12 @@ class Follower:
         else:
             self._find(out, life, now_ns)
 
-    def _find(self, out: Followed, life: _Life, now_ns: int) -> None:
+    def _find(self, out: Followed, life: Life, now_ns: int) -> None:
         was = life.order.status
         self._tell(out, life, K.FOUND, now_ns)
         out.found.append((life.order, was.value))
 
-    def _news(self, trades: Iterable[TradeRow]) -> list[tuple[TradeRow, _Life]]:
+    def _news(self, trades: Iterable[TradeRow]) -> list[tuple[TradeRow, Life]]:
         """Trades of ours that are not booked, the oldest first."""
         news = {
             (life.order.order_id, trade.trade_id): (trade, life)
@@ -279,7 +281,7 @@ class Follower:
         }
         return sorted(news.values(), key=lambda each: (each[0].fill_timestamp or "", each[0].trade_id))
 
-    def _trade(self, out: Followed, life: _Life, trade: TradeRow, now_ns: int) -> None:
+    def _trade(self, out: Followed, life: Life, trade: TradeRow, now_ns: int) -> None:
         order = life.order
         self._booked.add((order.order_id, trade.trade_id))
         filled = order.filled_quantity + trade.quantity
@@ -318,7 +320,7 @@ class Follower:
         self.labels.add(label)
         return label
 
-    def _end(self, out: Followed, life: _Life, now_ns: int) -> None:
+    def _end(self, out: Followed, life: Life, now_ns: int) -> None:
         """Tell how it ended, once all its trades are known."""
         row, order = life.ended, life.order
         if row is None or (order.filled_quantity < row.filled_quantity and order.pending_quantity):
@@ -358,7 +360,7 @@ class Follower:
     # keeping
 
     def _keep(self, order: Order) -> None:
-        life = self._lives[order.order_id] = _Life(order)
+        life = self._lives[order.order_id] = Life(order)
         self._by_tag[order.tag or order.order_id] = life
         if order.broker_order_id is not None:
             self._by_id[order.broker_order_id] = life
@@ -366,11 +368,11 @@ class Follower:
         if not order.status.ended:
             self._living[order.order_id] = life
 
-    def _bind(self, life: _Life, broker_order_id: str) -> None:
+    def _bind(self, life: Life, broker_order_id: str) -> None:
         life.order = replace(life.order, broker_order_id=broker_order_id)
         self._by_id[broker_order_id] = life
 
-    def _tell(self, out: Followed, life: _Life, kind: ReportKind, now_ns: int, reason: str = "") -> None:
+    def _tell(self, out: Followed, life: Life, kind: ReportKind, now_ns: int, reason: str = "") -> None:
         order = life.order
         out.reports.append(
             Report(
@@ -384,7 +386,7 @@ class Follower:
         triggered = order.triggered or kind is K.TRIGGERED
         self._become(out, life, AFTER[kind], triggered=triggered)
 
-    def _become(self, out: Followed, life: _Life, status: OrderStatus, **changed: Any) -> None:
+    def _become(self, out: Followed, life: Life, status: OrderStatus, **changed: Any) -> None:
         life.order = replace(life.order, status=status, **changed)
         out.after.append(life.order)
         if status is not S.UNKNOWN and life.doubt_s is not None:

@@ -23,6 +23,19 @@ AFTER: Mapping[ReportKind, OrderStatus] = {
 contradicts."""
 
 
+class Life(Struct):
+    """One of our orders, as execution has it by what was reported.
+
+    `doubt_s`: since when nobody knows whether it is at the broker. `proofs`: books in a row that lack it.
+    `ended` is the row of its end, until that is told.
+    """
+
+    order: Order
+    doubt_s: float | None = None
+    proofs: int = 0
+    ended: OrderRow | None = None
+
+
 class Followed(Struct):
     """`reports` are in the order of their truth; `after` has the order as each of them leaves it.
 

@@ -13,6 +13,7 @@ import anyio
 from msgspec import Struct
 
 from alphapanda.events import Order
+from alphapanda.fail_points import FailPoint, reach
 from alphapanda.times import SECOND_NS, day_of
 from alphapanda.venues.contract import Lets
 from alphapanda.venues.zerodha.answers import Lost, Response
@@ -115,6 +116,13 @@ class Lane:
         """Take back a cancel that waits: its order has ended."""
         return self._drop(order_id, Kind.CANCEL)
 
+    def empty(self, why: str) -> None:
+        """Nothing that waits leaves: all of it is withheld. No request is under way any more."""
+        for asked in self._all():
+            if self._leaves(asked):
+                asked.withheld(why)
+        self.under_way = 0
+
     def wake(self) -> None:
         """Something changed: see who may leave."""
         self._wake.set()
@@ -168,10 +176,12 @@ class Lane:
     def _told(self, asked: _Waiting) -> Callable[[Response | Lost], None]:
         def told(answer: Response | Lost) -> None:
             self.under_way -= 1
+            reach(FailPoint.ANSWER_RECEIVED)
             if isinstance(answer, Response) and answer.status == 429:
                 self._governor.limited(asked.kind, self._wall_ns())
             self.wake()
             asked.answered(answer)
+            reach(FailPoint.ANSWER_BOOKED)
 
         return told
 

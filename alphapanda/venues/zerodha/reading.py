@@ -11,6 +11,7 @@ import anyio
 from loguru import logger
 
 from alphapanda.errors import CannotStart, Fatal, Transient
+from alphapanda.fail_points import FailPoint, reach
 from alphapanda.venues.zerodha.book_rows import BookRead, OrderRow, TradeRow
 from alphapanda.venues.zerodha.books import Books
 from alphapanda.venues.zerodha.holds import EVERYTHING, Holds
@@ -91,26 +92,36 @@ class Reading:
             orders = await self._books.orders()
             trades = await self._books.trades()
             self.asked_s, self._read_s = orders.asked_s, orders.answered_s
+            reach(FailPoint.BOOK_READ)
             self._take(orders, trades)
+            reach(FailPoint.BOOK_APPLIED)
 
-    async def open(self) -> None:
-        """The first good reading, compared. Raises Fatal where there is none, CannotStart without a login."""
-        pause_s, gives_up_s = RETRY_S[0], time.monotonic() + self._start_s
+    async def open(self, *, again: bool = False) -> None:
+        """The first good reading, compared. Raises Fatal where there is none, CannotStart without a login.
+
+        `again`: for both it is waited, as long as it takes.
+        """
+        pause_s, gives_up_s = RETRY_S[0], time.monotonic() + (float("inf") if again else self._start_s)
         while True:
-            if not self._session.alive:
+            if again:
+                await self._session.living()
+            elif not self._session.alive:
                 raise CannotStart(f"the Zerodha session is dead: {self._session.why}; run `alphapanda login`")
             try:
                 await self.refresh()
-                break
+                self._recover()
+                reach(FailPoint.BOOKS_READ_AT_START)
+                await self.compare()
+                reach(FailPoint.COMPARED_AT_START)
             except Transient as error:
                 if time.monotonic() > gives_up_s:
                     raise Fatal(f"Zerodha's books cannot be read: {error}") from error
                 trading.warning("{}", error)
                 self.trouble = str(error)
+            else:
+                return
             await anyio.sleep(pause_s)
             pause_s = min(2 * pause_s, RETRY_S[1])
-        self.trouble = ""
-        await self.compare()
 
     async def watch(self) -> None:
         """Until cancelled."""
@@ -145,7 +156,7 @@ class Reading:
             raise
         if self._session.alive and not self._died:
             self._holds.release(DEAD, EVERYTHING)
-            trading.info("the Zerodha session is renewed, and the books are read")
+            trading.info("the books are read and compared: Zerodha takes orders again")
 
     def _fail(self, error: Transient) -> None:
         if not self.trouble:
@@ -164,13 +175,15 @@ class Reading:
             self._blind = False
             self._holds.release(BLIND, EVERYTHING)
 
-    def _on_renewal(self) -> None:
-        """Nobody may have noticed that the token before had died: the books come first all the same."""
+    def distrust(self, why: str) -> None:
+        """Nothing leaves before the books are read and compared."""
         self._died = True
-        self._holds.hold(DEAD, EVERYTHING, "its books are not read since the login")
+        self._holds.hold(DEAD, EVERYTHING, why)
         self.wake()
 
+    def _on_renewal(self) -> None:
+        """Nobody may have noticed that the token before had died: the books come first all the same."""
+        self.distrust("its books are not read since the login")
+
     def _on_death(self, why: str) -> None:
-        self._died = True
-        self._holds.hold(DEAD, EVERYTHING, f"the session is dead: {why}")
-        self.wake()
+        self.distrust(f"the session is dead: {why}")

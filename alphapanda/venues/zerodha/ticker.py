@@ -2,7 +2,8 @@
 
 Order updates are wake-ups only: Kite doubles, loses and reorders them, and replays none, so that each connect
 is one too. Instruments that do not tick after a connect are asked for by REST, as are those of a connection
-that has gone quiet: where REST knows of trades that it has not brought, it is deaf, and is opened anew.
+that has gone quiet: where REST knows of trades that it has not brought, it is deaf, and is opened anew. What
+has not ticked on its connection is named as lost, whatever REST says: nothing is entered on it.
 """
 
 import asyncio
@@ -99,11 +100,14 @@ class KiteFeed:
         self._turn = asyncio.Lock()  # connections take turns, slice by slice
         self._dropped = 0
         self._unreadable = 0
+        self._lost = set(self._keys)
+        """Without a tick of their connection; whoever takes the batches has not been told yet."""
         session.on_renewal.append(self._renewed)
 
     async def run(self, publish: Callable[[TickBatch], None]) -> None:
-        """Until cancelled."""
+        """Until cancelled. Raised and run again, it has lost all that it knew."""
         self._publish = publish
+        self._lost.update(self._keys)
         async with anyio.create_task_group() as group:
             for connection in self._connections:
                 group.start_soon(connection.run)
@@ -138,7 +142,10 @@ class KiteFeed:
         connection.newest_s = max(connection.newest_s, self._clock.now_ns() // SECOND_NS)
         self._told_of_orders()
 
-    def on_lost(self, _connection: Connection, why: str) -> None:
+    def on_lost(self, connection: Connection, why: str) -> None:
+        self._lost |= connection.tokens
+        if self._clock.started:
+            self._hand_out((), 0)
         self._told_of_loss(why)
 
     def on_text(self, text: str) -> None:
@@ -165,14 +172,23 @@ class KiteFeed:
         clock.saw(converted.newest_s)
         if not converted.ticks or not clock.started:
             return
-        self._publish(
-            TickBatch(time_ns=clock.now_ns(), ticks=converted.ticks, received_ns=received_ns),
-        )
+        self._hand_out(converted.ticks, received_ns)
         tokens = [tick.instrument_token for tick in converted.ticks] if connection.waiting else ()
         if connection.ticked(tokens, converted.newest_s) and not any(
             other.waiting or not other.open for other in self._connections
         ):
             self._told_of_ticking()
+
+    def _hand_out(self, ticks: tuple[MarketTick, ...], received_ns: int, asked: Sequence[int] = ()) -> None:
+        """With what has no tick of its connection. `asked`: REST gave these, the ticker has not."""
+        lost = self._lost
+        if lost:
+            lost.difference_update([tick.instrument_token for tick in ticks])
+        lost.update(asked)
+        self._publish(
+            TickBatch(time_ns=self._clock.now_ns(), ticks=ticks, received_ns=received_ns, lost=tuple(lost))
+        )
+        lost.clear()
 
     def _renewed(self) -> None:
         for connection in self._connections:
@@ -213,6 +229,7 @@ class KiteFeed:
             )
             return
         received_ns, made = time.perf_counter_ns(), list[MarketTick]()
+        waiting = set[int]().union(*(connection.waiting for connection in self._connections))
         for connection in self._connections:
             deaf = False
             for token in connection.tokens.intersection(tokens):
@@ -228,4 +245,5 @@ class KiteFeed:
                 connection.end("it brings no ticks, and REST knows of trades")
         for start in range(0, len(made) if self._clock.started else 0, SLICE):
             ticks = tuple(made[start : start + SLICE])
-            self._publish(TickBatch(time_ns=self._clock.now_ns(), ticks=ticks, received_ns=received_ns))
+            asked = [tick.instrument_token for tick in ticks if tick.instrument_token in waiting]
+            self._hand_out(ticks, received_ns, asked)

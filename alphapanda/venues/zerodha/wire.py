@@ -15,6 +15,7 @@ import sys
 import zlib
 from collections import deque
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any, cast
 from urllib.parse import urlsplit
 
@@ -24,8 +25,9 @@ from anyio.abc import TaskStatus
 from loguru import logger
 
 from alphapanda.errors import Fatal, Transient
+from alphapanda.fail_points import FailPoint, reach
+from alphapanda.venues.zerodha import reaching
 from alphapanda.venues.zerodha.answers import Lost, Response
-from alphapanda.venues.zerodha.reaching import reach
 from alphapanda.venues.zerodha.roots import TIMEOUT_S, Roots, tls
 from alphapanda.venues.zerodha.withdrawal import unconfirmed, withdraw
 
@@ -47,6 +49,10 @@ LARGEST_BODY = 1 << 20
 
 class NoConnection(Transient):
     """Nothing was written: no connection is free."""
+
+
+class NotTaken(Exception):  # noqa: N818 - names what happened
+    """Whoever had asked raised at the answer."""
 
 
 class Wire:
@@ -90,7 +96,9 @@ class Wire:
             if connection.usable():
                 self.resting.remove(connection)
                 self.sent += 1
+                reach(FailPoint.BEFORE_WRITE)
                 connection.write(request, answered)
+                reach(FailPoint.AFTER_WRITE)
                 return
         raise NoConnection("no connection to Kite is free" + (f": {self.why}" if self.why else ""))
 
@@ -113,15 +121,15 @@ class Wire:
                 group.cancel_scope.cancel()
         finally:
             await self._close()
-        raise Fatal(
-            "the answer to an order request could not be taken; see the error before"
-        ) from self.mistake
+        kind = Fatal if isinstance(self.mistake, Fatal) else NotTaken
+        raise kind(f"an answer to an order request could not be taken: {self.mistake!r}") from self.mistake
 
     async def _close(self) -> None:
         self.resting.clear()
         closing = list(self.open)
-        for connection in closing:
-            connection.end("the daemon stopped before the answer")
+        with ExitStack() as each:  # all of them end, whatever is raised at one
+            for connection in closing:
+                each.callback(connection.end, "the daemon stopped before the answer")
         with anyio.CancelScope(shield=True), anyio.move_on_after(CONNECT_S):
             for connection in closing:
                 await connection.closed.wait()
@@ -150,7 +158,7 @@ class Wire:
         loop, name = asyncio.get_running_loop(), self._host if context else None
         try:
             with anyio.fail_after(CONNECT_S):
-                made = await reach(self._host, self._port, CONNECT_S)
+                made = await reaching.reach(self._host, self._port, CONNECT_S)
                 _, connection = await loop.create_connection(
                     lambda: _Connection(self), sock=made, ssl=context, server_hostname=name
                 )

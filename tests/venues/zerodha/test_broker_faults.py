@@ -66,7 +66,10 @@ def test_M18_an_order_that_registers_late_is_never_given_up_before_the_quiet_per
 
 
 def test_M18_an_order_that_registers_after_it_was_not_found_is_adopted_with_an_alarm(server):  # noqa: N802 - the fault's name
+    found = []
+
     async def act(desk):
+        desk.broker.on_found = lambda order, was: found.append((order.order_id, was))
         desk.strike({"on": PLACE, "do": "late", "seconds": 0.9, "reply": "lost"})
         order_id = await desk.place(quantity=3)
         await desk.becomes(order_id, S.NOT_FOUND)
@@ -75,6 +78,7 @@ def test_M18_an_order_that_registers_after_it_was_not_found_is_adopted_with_an_a
 
     desk = on_desk(server, act, quiet_period_s=0.1)
     assert desk.kinds(desk.mine[0])[:3] == [K.NO_ANSWER, K.ABSENT, K.FOUND]
+    assert found == [(desk.mine[0], "NOT_FOUND")]
 
 
 ODD = [

@@ -11,9 +11,9 @@ from alphapanda.core.market import FEE, RMS
 from alphapanda.errors import CannotStart, Fatal
 from alphapanda.events import ChargesCompared, Compared, ExternalSeen, OrderStatus
 from alphapanda.venues.zerodha.book_rows import HoldingRow, PositionRow
-from alphapanda.venues.zerodha.comparing import net_of
-from alphapanda.venues.zerodha.external import EXTERNAL
+from alphapanda.venues.zerodha.foreign_trades import EXTERNAL
 from alphapanda.venues.zerodha.holds import EVERYTHING
+from alphapanda.venues.zerodha.outside import net_of
 
 INFY, TCS, ITC, TATA = (
     key_of("NSE", "INFY", "MIS"),

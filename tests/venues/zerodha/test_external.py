@@ -25,7 +25,8 @@ from alphapanda.events import (
 from alphapanda.tables import tariff
 from alphapanda.times import day_of
 from alphapanda.venues.zerodha.book_rows import OrderRow, TradeRow
-from alphapanda.venues.zerodha.external import EXTERNAL, Foreign, ForeignTrade
+from alphapanda.venues.zerodha.external import Foreign
+from alphapanda.venues.zerodha.foreign_trades import EXTERNAL, ForeignTrade
 
 BROKER = "zerodha"
 BSE_INFY = Instrument(500209, "BSE", "INFY")

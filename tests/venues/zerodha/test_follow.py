@@ -8,12 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from alphapanda.core import execution
 from alphapanda.core.charges import flat
 from alphapanda.core.execution import TradingEngine
 from alphapanda.events import Approved, Money, OrderFilled, OrderStatus, Report, ReportKind
 from alphapanda.times import DAY_NS, to_ist
 from alphapanda.venues.zerodha.book_rows import BookRead, OrderRow, TradeRow
-from alphapanda.venues.zerodha.follow import Follower
+from alphapanda.venues.zerodha.follow import KEPT_DAYS, Follower
 
 S, K = OrderStatus, ReportKind
 QUIET_S = 10.0
@@ -500,3 +501,43 @@ def test_after_any_interleaving_our_orders_and_fills_are_the_exchanges(ops):
         for _, each in ours.exchange.trades
     )
     assert booked == traded
+
+
+def day_by_day(follower, last):
+    """A book a day from the second on, in which nothing is ours, and which proves nothing."""
+    for day in range(1, last + 1):
+        follower.apply(read(at=100 * day, unreadable=1), read(at=100 * day), TEN_NS + day * DAY_NS)
+
+
+def test_an_order_that_ended_is_known_for_a_day_more_and_then_let_go():
+    follower = placed(1, 2)
+    follower.rejected("O000001", "no funds", TEN_NS)
+    follower.acked("O000002", "B2", TEN_NS)
+    follower.apply(read(row("B2", "COMPLETE", 2, filled_quantity=10)), read(trade(order_id="B2")), TEN_NS)
+    day_by_day(follower, KEPT_DAYS)
+    assert kinds(follower.acked("O000001", "B1", TEN_NS + DAY_NS)) == [K.FOUND], "its answer was late"
+    follower = placed(1, 2)
+    follower.rejected("O000001", "no funds", TEN_NS)
+    follower.in_doubt("O000002", 0.0, TEN_NS)
+    day_by_day(follower, KEPT_DAYS + 1)
+    assert "O000001" not in follower
+    assert follower.order("O000002").status is S.UNKNOWN, "nobody has told its end"
+
+
+def test_what_was_let_go_leaves_its_trade_ids_and_nothing_else():
+    """Of a start with a long journal: the trade numbers begin anew every day, ours are unique for ever."""
+    old = order(status=S.FILLED, filled_quantity=10, broker_order_id="B1")
+    follower = Follower("paper", CHARGES, orders=[old], fills=[fill(trade=1)])
+    day_by_day(follower, KEPT_DAYS + 1)
+    today = TEN_NS + (KEPT_DAYS + 1) * DAY_NS
+    left = follower._lives, follower._by_tag, follower._by_id, follower._booked
+    assert not any(left)
+    follower.placed(order(sequence=2, created_ns=today))
+    follower.acked("O000002", "B2", today)
+    books = read(row("B2", "COMPLETE", 2, filled_quantity=10), at=900), read(trade("T000001", "B2"), at=900)
+    (filled,) = follower.apply(*books, today).reports
+    assert (filled.kind, filled.trade_id) == (K.FILL, "T000001-B2")
+
+
+def test_execution_keeps_an_order_longer_than_those_who_report_on_it():
+    assert KEPT_DAYS < execution.KEPT_DAYS

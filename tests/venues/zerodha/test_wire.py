@@ -408,13 +408,14 @@ def test_a_peer_that_takes_and_drops_connections_is_not_overrun(monkeypatch):
     anyio.run(main)
 
 
-def test_an_answer_that_cannot_be_taken_ends_the_wire():
+@pytest.mark.parametrize(("error", "kind"), [(KeyError("order"), wiring.NotTaken), (Fatal("full"), Fatal)])
+def test_an_answer_that_cannot_be_taken_ends_the_wire(error, kind):
     async def main():
         async with serving(nasty := Nasty()):
             wire = Wire(roots_at(nasty.url))
 
             def fails(_):
-                raise KeyError("order")
+                raise error
 
             async def run():
                 async with anyio.create_task_group() as group:
@@ -426,8 +427,8 @@ def test_an_answer_that_cannot_be_taken_ends_the_wire():
             with pytest.raises(ExceptionGroup) as told:
                 await run()
             (fatal,) = told.value.exceptions
-            assert isinstance(fatal, Fatal)
-            assert isinstance(fatal.__cause__, KeyError)
+            assert isinstance(fatal, kind)
+            assert fatal.__cause__ is error
 
     anyio.run(main)
 
