@@ -2,8 +2,9 @@
 
 `ALPHAPANDA_FAIL_AT` arms them, for tests alone: `after_commit` ends the process there as kill -9 does,
 `after_commit:3` at the third passage, `after_commit:*` at each; `after_commit:3=raise` raises instead,
-`=stall:2` blocks for two seconds. Points of tasks also take `=return` and `=hang`, and are passed whenever
-the task is started. Several are divided by commas. `alphapanda fail-points` lists them.
+`=stall:2` blocks for two seconds. Points of tasks also take `=return`, `=hang` and `=linger`, which does not
+even end when it is cancelled, and are passed whenever the task is started. Several are divided by commas.
+`alphapanda fail-points` lists them.
 """
 
 import os
@@ -159,7 +160,7 @@ def armed_by(environ: Mapping[str, str]) -> dict[str, Armed]:
             raise ValueError(f"{VARIABLE}: {word!r}: a passage is a number from 1, or *")
         action = action or "kill"
         if not _known(point, action):
-            more = ", =return or =hang" if point.met is Met.TASK else " or =stall:SECONDS"
+            more = ", =return, =hang or =linger" if point.met is Met.TASK else " or =stall:SECONDS"
             raise ValueError(f"{VARIABLE}: {word!r}: {name} takes =kill, =raise{more}")
         found[point] = Armed(0 if passage == "*" else int(passage or 1), action)
     return found
@@ -169,7 +170,7 @@ def _known(point: FailPoint, action: str) -> bool:
     if action in ("kill", "raise"):
         return True
     if point.met is Met.TASK:
-        return action in ("return", "hang")
+        return action in ("return", "hang", "linger")
     what, _, seconds = action.partition(":")
     return what == "stall" and seconds.replace(".", "", 1).isdecimal()
 

@@ -27,8 +27,39 @@ REFUSED = [
     ("before_commit=stall", "takes =kill, =raise or =stall:SECONDS"),
     ("before_commit=stall:-2", "takes =kill, =raise or =stall:SECONDS"),
     ("before_commit=hang", "takes =kill, =raise or =stall:SECONDS"),
-    ("task_feed=stall:1", "takes =kill, =raise, =return or =hang"),
+    ("task_feed=stall:1", "takes =kill, =raise, =return, =hang or =linger"),
 ]
+
+
+BEFORE = {
+    "BEFORE_COMMIT": "connection.execute('BEGIN IMMEDIATE')",
+    "INSIDE_COMMIT": "connection.execute('COMMIT')",
+    "INTENT_DECIDED": "self._commit()",
+    "BEFORE_WRITE": "connection.write(request, answered)",
+    "BOOK_READ": "self._take(orders, trades)",
+    "BEFORE_PAPER": "self._tell(PlaceOrder(order))",
+    "BEFORE_ORDER_TOLD": "line.tap(event)",
+    "BOOKS_READ_AT_START": "self.compare()",
+    "BEFORE_READY": "self._gate.ready = True",
+    "REARM_ASKED": "self._remove_file()",
+}
+"""The point stands right before this."""
+AFTER = {
+    "STORE_FOLDED": "fold(self._folded(connection))",
+    "DOUBTED_AT_START": "self._doubt()",
+    "COMPARED_AT_START": "self.compare()",
+    "INTENT_COMMITTED": "self._commit()",
+    "AFTER_WRITE": "connection.write(request, answered)",
+    "ANSWER_BOOKED": "asked.answered(answer)",
+    "BOOK_APPLIED": "self._take(orders, trades)",
+    "AFTER_PAPER": "self._tell(PlaceOrder(order))",
+    "TURN_TAKEN": "self._taken(",
+    "REARM_FILE_REMOVED": "self._remove_file()",
+    "REARM_COMMITTED": "store.commit()",
+    "LIFE_COMMITTED": "store.commit()",
+    "LIFE_REFOLDED": "store.refold()",
+}
+"""The point stands right after this."""
 
 
 @pytest.fixture
@@ -55,6 +86,29 @@ def reached():
 def test_every_fail_point_is_in_the_code_once_and_nothing_else_is_reached():
     """A point of which there are two names no place; a commit of the journal is one place."""
     assert reached() == Counter(point.name for point in PLACES)
+
+
+def neighbours():
+    """Of each point's place: its name -> the statements before it and after it, "" at an end of the block."""
+    found = {}
+    for path in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            for block in (getattr(node, name, None) for name in ("body", "orelse", "finalbody")):
+                said = [ast.unparse(each) for each in block] if isinstance(block, list) else []
+                for number, words in enumerate(said):
+                    if words.startswith("reach(FailPoint."):
+                        name = words.removeprefix("reach(FailPoint.").removesuffix(")")
+                        found[name] = said[number - 1] if number else "", (*said[number + 1 :], "")[0]
+    return found
+
+
+def test_a_point_of_a_step_stands_on_the_side_of_it_that_its_name_says():
+    """A crash after the write that is called one before it proves nothing of the one before."""
+    places = neighbours()
+    for name, step in BEFORE.items():
+        assert step in places[name][1], name
+    for name, step in AFTER.items():
+        assert step in places[name][0], name
 
 
 def test_every_task_that_is_supervised_has_a_fail_point():

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from exchange_server import ExchangeServer
-from running import Daemon, answer, daemon, run, status, write_config
+from running import Daemon, answer, daemon, run, select, status, write_config
+
+from alphapanda.live.control import ask
 
 TOLD = '''
 import json
@@ -59,6 +61,7 @@ FREE = {
     "max_price_age_s": 0.0,
 }
 """No limit of ours comes before what is tried."""
+ANSWER_S = 10.0
 RESTS = 0.97
 """Such a part of the price no seller takes."""
 
@@ -101,18 +104,21 @@ def tell(folder: Path, **words: Any) -> None:
 
 
 def until_ticking(one: Daemon) -> None:
-    one.until(lambda: status(one.folder)["ticks"]["received"])
+    """Asked over its socket: a command for each look would take longer than what is waited for."""
+    socket = one.folder / "var" / "control.sock"
+    one.until(lambda: ask(socket, {"command": "status"}, ANSWER_S)["result"]["ticks"]["received"])
 
 
 def until_orders(one: Daemon, *wanted: str) -> list[dict[str, Any]]:
     """The orders once each of these statuses is there, as often as it is named."""
 
-    def found() -> list[dict[str, Any]] | None:
-        rows: list[dict[str, Any]] = answer(one.folder, "orders")
-        there = [row["status"] for row in rows]
-        return rows if all(there.count(each) >= wanted.count(each) for each in wanted) else None
+    def there() -> bool:
+        found = [status for (status,) in select(one.folder, "SELECT status FROM orders")]
+        return all(found.count(each) >= wanted.count(each) for each in wanted)
 
-    return one.until(found)
+    one.until(there)
+    rows: list[dict[str, Any]] = answer(one.folder, "orders")
+    return rows
 
 
 def zerodha(folder: Path) -> Any:

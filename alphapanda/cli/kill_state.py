@@ -30,9 +30,9 @@ def stored(settings: "Settings") -> Row:
 
 def resting(store: Path, why: str, *, paper: bool = False) -> list[Row]:
     """Orders that may trade while nobody looks; paper's only rest in our own book."""
+    from alphapanda.events import OrderStatus
     from alphapanda.store import offline
 
-    ended = ("FILLED", "CANCELLED", "REJECTED", "NOT_FOUND", "WITHHELD")
     return [
         {
             "what": "order",
@@ -46,7 +46,7 @@ def resting(store: Path, why: str, *, paper: bool = False) -> list[Row]:
             "why": why,
         }
         for row in offline.rows(store, "orders")
-        if row["status"] not in ended and (paper or row["broker"] != "paper")
+        if not OrderStatus(row["status"]).ended and (paper or row["broker"] != "paper")
     ]
 
 

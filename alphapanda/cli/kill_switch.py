@@ -10,7 +10,7 @@ import typer
 from alphapanda.cli.context import context_of, say_mode
 from alphapanda.cli.daemon import missed, who
 from alphapanda.cli.kill_state import Row, held, resting, stored
-from alphapanda.cli.options import Json
+from alphapanda.cli.options import Json, needed_reason
 from alphapanda.cli.output import cleaned, counted, print_json, say, warn
 from alphapanda.errors import CannotStart, Fatal
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 ASK_S = 1.0
 SWEEP_S = 600.0
 """The daemon answers sooner: it names what is left after n/10 s and 5 s."""
-LONGEST_REASON = 200
 NOT_DONE = 1
 
 app = typer.Typer(
@@ -53,7 +52,7 @@ def on(
     Example: alphapanda kill-switch on --flatten --dry-run
     """
     loaded = context_of(ctx).load()
-    reason = _one_line(reason)
+    reason = needed_reason(reason)
     if dry_run:
         _show(loaded.settings, flatten=flatten, json=json)
     else:
@@ -70,7 +69,7 @@ def off(
 
     Example: alphapanda kill-switch off --reason "feed is back"
     """
-    _switch_off(context_of(ctx).load(), _one_line(reason), json=json)
+    _switch_off(context_of(ctx).load(), needed_reason(reason), json=json)
 
 
 @app.command("status")
@@ -92,13 +91,6 @@ def status(ctx: typer.Context, json: Json = False) -> None:
         found, where = stopped(store, settings), "no daemon"
         missed(loaded)
     _print(found["kill_switch"], store, where, json=json)
-
-
-def _one_line(reason: str) -> str:
-    reason = " ".join(reason.encode(errors="replace").decode().split())[:LONGEST_REASON]
-    if not reason:
-        raise typer.BadParameter("say why, in a few words", param_hint="--reason")
-    return reason
 
 
 def _switch_on(loaded: "Loaded", reason: str, *, flatten: bool, json: bool) -> None:
@@ -272,12 +264,11 @@ def _of_stuck_daemon(pid: int, settings: "Settings", reason: str, *, flatten: bo
 
 def _write_kill_file(settings: "Settings", reason: str, *, flatten: bool, because: str = "") -> None:
     """Even an empty one is a kill. Raises Fatal where there is none in the end."""
-    from alphapanda.live.switch import words
+    from alphapanda.live.switch import write_kill_file
 
     path = Path(settings.control.kill_file)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(words(reason, flatten=flatten), encoding="utf-8")
+        write_kill_file(path, reason, flatten=flatten)
     except OSError as error:
         if path.exists():
             return

@@ -8,7 +8,7 @@ import typer
 from alphapanda.cli.completion import strategies
 from alphapanda.cli.context import context_of, say_mode, store_of
 from alphapanda.cli.daemon import ask_daemon
-from alphapanda.cli.options import Json
+from alphapanda.cli.options import Json, needed_reason
 from alphapanda.cli.output import clock, counted, print_json, print_table, say
 
 Row = dict[str, Any]
@@ -95,8 +95,7 @@ def adopt(
 
 
 def _settle(ctx: typer.Context, command: str, *, json: bool, reason: str, **words: Any) -> None:
-    if not reason.strip():
-        raise typer.BadParameter("is empty", param_hint="--reason")
+    reason = needed_reason(reason)
     loaded = context_of(ctx).load()
     found = ask_daemon(loaded, command, reason=reason, **words)
     if json:

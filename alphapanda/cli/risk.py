@@ -11,14 +11,13 @@ from alphapanda.cli.asking import ask
 from alphapanda.cli.completion import brokers, limit_names, limits, strategies
 from alphapanda.cli.context import context_of, say_mode, store_of
 from alphapanda.cli.daemon import ask_daemon, who
-from alphapanda.cli.options import Json
+from alphapanda.cli.options import Json, needed_reason
 from alphapanda.cli.output import clock, counted, print_json, print_table, rupees, say, warn
 from alphapanda.errors import NotRunning
 
 if TYPE_CHECKING:
     from alphapanda.config import Loaded
 
-LONGEST_REASON = 200
 
 Row = dict[str, Any]
 
@@ -180,9 +179,7 @@ def _change(
     ctx: typer.Context, command: str, words: Row, reason: str, *, dry_run: bool, yes: bool, json: bool
 ) -> None:
     loaded = context_of(ctx).load()
-    reason = " ".join(reason.encode(errors="replace").decode().split())[:LONGEST_REASON]
-    if not reason:
-        raise typer.BadParameter("say why, in a few words", param_hint="--reason")
+    reason = needed_reason(reason)
     _check(loaded, command, words)
     words = words | {"reason": reason}
     try:

@@ -55,13 +55,14 @@ def list_(
 @app.command("restart")
 def restart(
     ctx: typer.Context,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A task that shares no state: pulse.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A task that shares no state, or gave up.")],
 ) -> None:
     """Start one task anew, while all others go on.
 
-    Stages of the line share their state: for those it is `alphapanda restart`.
+    Stages of the line share their state: for those it is `alphapanda restart`. A live feed and zerodha,
+    once they have failed too often, hold entries until this.
 
-    Example: alphapanda stages restart pulse
+    Example: alphapanda stages restart feed
     """
     found = ask_daemon(context_of(ctx).load(), "stage_restart", stage=name)
     say(f"{found['stage']} is started anew (restart {found['restarts']})")

@@ -12,7 +12,7 @@ import typer
 from alphapanda.cli.completion import strategies
 from alphapanda.cli.context import Context, context_of, say_mode
 from alphapanda.cli.daemon import ask_daemon, who
-from alphapanda.cli.options import Json
+from alphapanda.cli.options import Json, reason_of
 from alphapanda.cli.output import print_json, print_table, put, say
 from alphapanda.errors import Fatal, NotRunning
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from alphapanda.config.settings import StrategySettings
 
 NAMED = 3
-LONGEST_REASON = 200
 
 Row = dict[str, Any]
 Id = Annotated[str, typer.Argument(metavar="ID", help="The strategy's id.", autocompletion=strategies)]
@@ -204,7 +203,7 @@ def _change(ctx: typer.Context, strategy_id: str, reason: str, *, to: str, json:
     from alphapanda.core.hosted import PAUSED, QUARANTINED, RUNNING
 
     loaded = context_of(ctx).load()
-    reason = " ".join(reason.encode(errors="replace").decode().split())[:LONGEST_REASON]
+    reason = reason_of(reason)
     command = "strategy_pause" if to == PAUSED else "strategy_resume"
     try:
         found = ask_daemon(loaded, command, strategy_id=strategy_id, reason=reason)

@@ -5,6 +5,7 @@ The clock is another's: a stopwatch comes in, and says as well how much of a cal
 """
 
 from collections import deque
+from collections.abc import Callable
 from typing import Protocol
 
 MS_NS = 1_000_000
@@ -12,6 +13,10 @@ LONGEST_NS = 250 * MS_NS
 LONG_NS = 50 * MS_NS
 LONG_CALLS = 3
 WITHIN_NS = 60_000 * MS_NS
+Timing = tuple[Callable[[], int], Callable[[], int], int]
+"""`begin`, `now_ns` and `look_ns`."""
+UNTIMED: Timing = (int, int, 0)
+"""Where no call is timed: a backtest."""
 
 
 class Stopwatch(Protocol):
@@ -35,6 +40,8 @@ class Overruns:
         self.begin = stopwatch.begin
         self.look_ns = LONG_NS if live else LONGEST_NS
         """A call that took no longer is none of ours."""
+        self.timing: Timing = (self.begin, self.now_ns, self.look_ns)
+        """For a loop over many calls, where each look at an attribute would tell."""
         self._stopwatch = stopwatch
         self._long: dict[str, deque[int]] = {}
         """When the latest long calls of each strategy ended."""

@@ -33,6 +33,7 @@ from alphapanda.core.rules import (
     View,
     Worths,
     impossible,
+    its_fault,
     limit_of,
     not_a_number,
     not_listed,
@@ -67,23 +68,6 @@ from alphapanda.events import (
 
 OPEN, CLOSE, MARKET = PositionEffect.OPEN, PositionEffect.CLOSE, OrderType.MARKET
 Output = Approved | Refused | StrategyQuarantined
-
-NOT_ITS_FAULT = frozenset(
-    {
-        "broker_held",
-        "broker_square_off",
-        "entries_held",
-        "instrument_not_listed",
-        "kill_switch",
-        "market_closed",
-        "price_not_trusted",
-        "square_off",
-        "strategy_paused",
-        "strategy_quarantined",
-        "symbol_held",
-    }
-)
-"""Refusals that say nothing of the strategy: they are not counted against it."""
 
 NOTHING = Known()
 
@@ -356,9 +340,7 @@ class RiskManager:
         verdict: Verdict = Verdict.REFUSED,
         low: Low | None = None,
     ) -> Refused:
-        if verdict is Verdict.REFUSED and not signal.by and rule not in NOT_ITS_FAULT:
-            self._desks[broker].refusals.add(signal.strategy_id, self._books.get(broker, Book()))
-        return Refused(
+        refused = Refused(
             signal=signal,
             broker=broker,
             verdict=verdict,
@@ -368,6 +350,9 @@ class RiskManager:
             instrument=self._instruments.get(signal.instrument_token),
             low=low,
         )
+        if its_fault(refused):
+            self._desks[broker].refusals.add(signal.strategy_id, self._books.get(broker, Book()))
+        return refused
 
     def _approve(self, order: Order, signal: TradingSignal, quantities: Sequence[int]) -> list[Output]:
         self._desks[order.broker].approvals.add(order, len(quantities))

@@ -14,7 +14,7 @@ from alphapanda.core.answers import checked
 from alphapanda.core.failures import in_words, places_of
 from alphapanda.core.hosted import PAUSED, QUARANTINED, RUNNING, Fate, Hosted, Update
 from alphapanda.core.interrupted import Interrupted
-from alphapanda.core.overruns import Overruns
+from alphapanda.core.overruns import UNTIMED, Overruns
 from alphapanda.core.strategy import Strategy
 from alphapanda.events import (
     SQUARE_OFF,
@@ -43,6 +43,7 @@ from alphapanda.events import (
 from alphapanda.times import to_ist
 
 Output = TradingSignal | Refused | StrategyFailed | StrategyQuarantined | CancelResting
+NOTHING: Sequence[TradingSignal] = ()
 
 
 class StrategyRunner:
@@ -175,31 +176,33 @@ class StrategyRunner:
 
     def on_ticks(self, batch: TickBatch) -> list[Output]:
         outputs: list[Output] = []
-        for instrument in batch.listed:
-            self._instruments[instrument.instrument_token] = instrument
+        self._list(batch.listed)
         if self._halted:
             return outputs
-        overruns = self.overruns
-        began_ns = 0 if overruns is None else overruns.begin()
+        begin, now_ns, look_ns = UNTIMED if self.overruns is None else self.overruns.timing
+        began_ns, signals = begin(), NOTHING
         for tick in batch.ticks:
             for hosted in self._by_token.get(tick.instrument_token, ()):
-                signals: Sequence[TradingSignal] = ()
                 try:
                     if answer := hosted.strategy.on_market_data(tick):
                         signals = checked(answer)
+                    elif not look_ns:
+                        continue
                 except BaseException as error:  # noqa: BLE001 - its mistake, even sys.exit(), is its own
                     self._quarantine(hosted, batch.time_ns, error)
-                if overruns is not None:
-                    ended_ns = overruns.now_ns()
-                    if ended_ns - began_ns > overruns.look_ns and self._overran(
-                        hosted, batch.time_ns, began_ns
-                    ):
-                        signals = ()
+                if look_ns:
+                    ended_ns = now_ns()
+                    if ended_ns - began_ns > look_ns and self._overran(hosted, batch.time_ns, began_ns):
+                        signals = NOTHING
                     began_ns = ended_ns
                 if signals:
                     outputs += self._emit(hosted, signals, batch)
-                    began_ns = 0 if overruns is None else overruns.begin()
+                    began_ns, signals = begin(), NOTHING
         return self._with_aside(outputs) if self._aside else outputs
+
+    def _list(self, instruments: Iterable[Instrument]) -> None:
+        for instrument in instruments:
+            self._instruments[instrument.instrument_token] = instrument
 
     def _on_timer(self, time_ns: int) -> list[Output]:
         outputs: list[Output] = []

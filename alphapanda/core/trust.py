@@ -42,18 +42,14 @@ class Trust:
         return self._unseen.union(self._doubts)
 
     def take(self, batch: TickBatch, last: Mapping[int, MarketTick]) -> TickBatch:
-        """The batch without the prices that are not believed. `last` are the last that were."""
+        """The batch without the prices that are not believed. `last` are the last that were, above 0."""
         doubts, unseen, odd = self._doubts, self._unseen, False
+        if unseen:
+            unseen.difference_update([tick.instrument_token for tick in batch.ticks])
         for tick in batch.ticks:
-            token = tick.instrument_token
-            if unseen:
-                unseen.discard(token)
-            known = last.get(token)
-            if known is not None and token not in doubts:
-                before = known.last_price
-                if before < tick.last_price * FAR and tick.last_price < before * FAR:
-                    continue
-            odd = self._look(tick, known, batch.time_ns) or odd
+            known = last.get(tick.instrument_token)
+            if known is None or not 0.5 < tick.last_price / known.last_price < 2 or doubts:  # hardly ever
+                odd = self._look(tick, known, batch.time_ns) or odd
         if batch.lost is not None:
             self.watched = True
             unseen.update(batch.lost)

@@ -4,6 +4,7 @@ Order of start: control socket, store, then a life of the line (`life`). Order o
 store, then the socket. A line whose core failed is laid anew from the journal, once in five minutes.
 """
 
+import signal
 import time
 from pathlib import Path
 from time import monotonic
@@ -19,11 +20,11 @@ from alphapanda.events import Approved, Refused, StrategyFailed, StrategyQuarant
 from alphapanda.fail_points import FailPoint, armed, reach
 from alphapanda.live import control
 from alphapanda.live.counters import Counters
-from alphapanda.live.endings import core_failure, first, last_words, on_signals
+from alphapanda.live.endings import Leaving, core_failure, first, killed_by, last_words, on_signals
 from alphapanda.live.escalation import Escalation
 from alphapanda.live.gate import Gate
 from alphapanda.live.health import Alarms, Health
-from alphapanda.live.life import House, Life
+from alphapanda.live.life import LINE, House, Life
 from alphapanda.live.line import Gauge, Line
 from alphapanda.live.metrics import Metrics
 from alphapanda.live.notify import EXTEND_EVERY_S, Notifier
@@ -40,6 +41,8 @@ from alphapanda.live.watchman import Watchman
 from alphapanda.store import Reserve, Store, lock
 
 trading = logger.bind(channel="trading")
+
+DOORS, WRITER = "the doors", "the writer"
 
 
 class Daemon:
@@ -64,6 +67,7 @@ class Daemon:
         self._tree = Tree(POLICIES)
         self._escalation = Escalation(self.gate, POLICIES, self.switch.flag)
         self._life: Life | None = None
+        self._leaving = Leaving()
         self.stopping = False
         alarms, monitoring = Alarms(), self.settings.monitoring
         self.watchman = Watchman(self.gate, self.switch, alarms, self._at_the_market)
@@ -105,10 +109,17 @@ class Daemon:
         for each in armed():
             trading.warning("a test has armed this daemon to fail: {}", each)
         try:
-            with lock.hold(path), self.watchman.beating():
-                await self._run(path)
+            # SIGUSR1 ends a process that does not expect it; so it does from before there is one to be found.
+            with killed_by(signal.SIGUSR1, self.switch.on_signal), lock.hold(path):
+                try:
+                    with self.watchman.beating():
+                        await self._run(path)
+                finally:
+                    self.switch.end()
         except BaseExceptionGroup as group:
             raise first(group) from group
+        finally:
+            self._leaving.done(LINE, WRITER, DOORS)
         return 0
 
     async def _run(self, path: Path) -> None:
@@ -124,8 +135,9 @@ class Daemon:
                 flushed=gauge.note,
             )
         async with anyio.create_task_group() as doors:
+            doors.start_soon(self._leaving.when_cancelled, DOORS)
             doors.start_soon(self.switch.run)
-            await doors.start(on_signals, self.switch.on_signal, self.stop)
+            await doors.start(on_signals, self.stop)
             await doors.start(self._serve)
             async with Store(
                 path, self.notifier.extend, reserve=self._reserve, failed=self.switch.store_failed
@@ -136,6 +148,7 @@ class Daemon:
 
     async def _write_and_trade(self, store: Store) -> None:
         async with anyio.create_task_group() as writer:
+            writer.start_soon(self._leaving.when_cancelled, WRITER)
             self._supervise(writer, "store", store.run)
             self._supervise(writer, "health", self.health.run)
             if self.metrics is not None:
@@ -186,6 +199,8 @@ class Daemon:
         if isinstance(budget.failed(monotonic()), Beyond):
             within_s = budget.policy.within_s
             raise GaveUp(f"the line failed {budget.lately + 1} times in {within_s:g} s, last: {problem}")
+        self._leaving.done(LINE)
+        self._life = None  # its cores may be half changed: nobody asks them any more
         trading.error("{}: the line begins anew, from the journal", problem)
 
     def _house(self) -> House:
@@ -200,6 +215,7 @@ class Daemon:
             helpers=self.helpers,
             metrics=self.metrics,
             headline=lambda: headline(self.status()),
+            leaving=self._leaving,
             supervise=self._supervised,
         )
 

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
@@ -21,6 +22,8 @@ audit = logger.bind(channel="audit")
 database = logger.bind(channel="database")
 
 LAST_WORDS_S = 2.0
+LEAVES_S = 10.0
+"""From the failure that ends the process to its end, at the latest: the T of systemd's restart."""
 
 
 @contextmanager
@@ -35,24 +38,62 @@ def killed_by(number: signal.Signals, kill: Callable[[int, FrameType | None], No
         signal.signal(number, before)
 
 
-async def on_signals(
-    kill: Callable[[int, FrameType | None], None], stop: Callable[[], None], *, task_status: TaskStatus[None]
-) -> None:
-    """SIGUSR1 is the kill switch; the first of the others stops, the second leaves at once."""
+async def on_signals(stop: Callable[[], None], *, task_status: TaskStatus[None]) -> None:
+    """The first stops, the second leaves at once."""
     asked = 0
-    with (
-        killed_by(signal.SIGUSR1, kill),
-        anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as received,
-    ):
+    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as received:
         task_status.started()
         async for number in received:
             asked += 1
             if asked > 1:
-                audit.warning("second signal: leaving at once, the journal decides at the next start")
-                flush()
-                os._exit(1)
+                leave("second signal")
             audit.info("{}: stopping, a second signal leaves at once", signal.Signals(number).name)
             stop()
+
+
+def leave(why: str) -> None:
+    """At once, with code 1. May be called from any thread; the log is given its moment."""
+    audit.error("{}: leaving at once, the journal decides at the next start", why)
+    flush()
+    os._exit(1)
+
+
+class Leaving:
+    """A task that hangs in its cleanup does not keep a daemon that is ending: once a group of tasks is
+    cancelled, the process has `within_s` to end by itself. A thread counts, for the loop may be stuck.
+
+    Groups are known by their names. The time runs from the first of them; one that has ended, with others to
+    go on, is `done`.
+    """
+
+    def __init__(self, within_s: float = LEAVES_S, leave: Callable[[str], None] = leave) -> None:
+        self._within_s = within_s
+        self._leave = leave
+        self._ending: set[str] = set()
+        self._timer: threading.Timer | None = None
+
+    async def when_cancelled(self, group: str) -> None:
+        """A task of the group: whatever cancels it, a failure or the wish to stop, cancels this first."""
+        try:
+            await anyio.sleep_forever()
+        finally:
+            self.begin(group)
+
+    def begin(self, group: str) -> None:
+        """In the loop."""
+        self._ending.add(group)
+        if self._timer is None:
+            why = f"a task of {group} has not ended in {self._within_s:g} s"
+            self._timer = threading.Timer(self._within_s, self._leave, [why])
+            self._timer.daemon = True
+            self._timer.start()
+
+    def done(self, *groups: str) -> None:
+        """They have ended, and the process goes on, or is ended by somebody else."""
+        self._ending.difference_update(groups)
+        if not self._ending and self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
 
 async def last_words(store: Store) -> None:

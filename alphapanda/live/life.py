@@ -22,7 +22,7 @@ from alphapanda.fail_points import FailPoint, reach
 from alphapanda.live.account import Account
 from alphapanda.live.counters import Counters
 from alphapanda.live.edges import CoreFailed
-from alphapanda.live.endings import staying
+from alphapanda.live.endings import Leaving, staying
 from alphapanda.live.gate import Gate
 from alphapanda.live.line import Gauge, Line
 from alphapanda.live.metrics import Metrics
@@ -50,6 +50,7 @@ DRAIN_DEADLINE_S = 5.0
 STORE_DEADLINE_S = 10.0
 PULSE_S = 0.5
 MARKS_S = 10.0
+LINE = "the line"
 ORDER_PATH = (Stage.STRATEGY, Stage.RISK, Stage.EXECUTION, Stage.PORTFOLIO)
 
 
@@ -66,6 +67,7 @@ class House(Struct, kw_only=True):
     helpers: dict[str, Gauge]
     metrics: Metrics | None
     headline: Callable[[], str]
+    leaving: Leaving
     supervise: Callable[[str, Run, Gauge], Coroutine[Any, Any, None]]
     idle: int = 0
     """How often the pulse found the store with nothing to do: the watchdog hears no count go backwards."""
@@ -110,6 +112,7 @@ class Life:
             stopwatch = closes.enter_context(LoopStopwatch())
             opened.cores.strategy.overruns = Overruns(stopwatch, live=opened.rows is None)
             async with anyio.create_task_group() as stages:
+                stages.start_soon(house.leaving.when_cancelled, LINE)
                 await self._trade(stages, opened, store)
                 stages.cancel_scope.cancel()
 
@@ -146,7 +149,8 @@ class Life:
         account.join(self._line.route, self._line.publish, self._line.settled)
         stages.start_soon(self._halt_where_it_differs, account)
         for name, task in account.tasks().items():
-            self._house.helpers[name] = Gauge()
+            known = self._house.helpers.setdefault(name, Gauge())
+            known.restarts += known.state != "starting"  # a new life is one, as it is of the stages
             self._supervise(stages, name, task)
         with anyio.CancelScope() as self._opening:
             if not self._stop.is_set():

@@ -176,8 +176,9 @@ class Metrics:
         """Wait for the first look, act on what was found until now, and obey the key from now on."""
         await self.looked.wait()
         self._obeying = True
-        if _is_kill(self._found_at_start):
-            await self._kill(self._found_at_start)
+        found, self._found_at_start = self._found_at_start, None  # a line that begins anew has obeyed it
+        if _is_kill(found):
+            await self._kill(found)
 
     async def _last_flush(self) -> None:
         """The final figures. The key is for the next start to look at."""

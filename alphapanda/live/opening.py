@@ -48,6 +48,7 @@ from alphapanda.plan import calendar_remarks, market_of, plan_of
 from alphapanda.store import Store, offline
 from alphapanda.store.schema import SQLITE_VERSION, sqlite_is_fixed
 from alphapanda.times import SECOND_NS, to_ist
+from alphapanda.venues.absent import AbsentBroker
 from alphapanda.venues.contract import Broker, FiniteFeed, LiveFeed
 from alphapanda.venues.instruments import InstrumentBook
 from alphapanda.venues.paper import PaperBroker
@@ -80,6 +81,10 @@ class Opened(Struct, frozen=True, kw_only=True):
     traded: Sequence[Instrument] = ()
     """By strategies."""
     account: Account | None = None
+
+    def reaches(self, broker: str) -> bool:
+        """Orders may go there."""
+        return broker in self.brokers and not isinstance(self.brokers[broker], AbsentBroker)
 
     @property
     def finite(self) -> FiniteFeed:
@@ -163,6 +168,7 @@ async def _opened(
     cores.strategy.interrupted = interrupted(recovered.asked, saved.orders)
     if account is not None:
         brokers |= account.brokers(saved, cores, gate, plan.calendar)
+    brokers |= _absent(saved, brokers)
     reach(FailPoint.CORES_BUILT)
     opened = partial(
         Opened,
@@ -366,6 +372,17 @@ def _paper(settings: Settings, saved: Saved, plan: Plan) -> dict[str, Broker]:
         adopted=sum(1 for order in saved.orders if order.broker == name and order.by == RMS),
     )
     return {name: PaperBroker(market)}
+
+
+def _absent(saved: Saved, brokers: Mapping[str, Broker]) -> dict[str, Broker]:
+    """Brokers that are not active any more, and have orders of ours that may still trade."""
+    left = [order for order in saved.orders if not order.status.ended and order.broker not in brokers]
+    for order in left:
+        trading.error(
+            "order {} is {} at {}, which is not in active_brokers: nobody follows it",
+            *(order.order_id, order.status, order.broker),
+        )
+    return {name: AbsentBroker(name) for name in sorted({order.broker for order in left})}
 
 
 def _resting(orders: Sequence[Order], broker: str) -> list[Order]:

@@ -6,7 +6,7 @@ ValueError is what the caller did wrong: it becomes the error of the reply.
 
 import os
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Protocol
 
@@ -20,7 +20,6 @@ from alphapanda.events import (
     SQUARE_OFF,
     Approved,
     ClosePosition,
-    Instrument,
     Order,
     Position,
     Refused,
@@ -31,6 +30,7 @@ from alphapanda.events import (
     Verdict,
 )
 from alphapanda.live import limits
+from alphapanda.live.filters import Request, check_filters, held_of, nothing_of, resting_of
 from alphapanda.live.flatten import FLATTEN
 from alphapanda.live.line import Gauge, Line
 from alphapanda.live.opening import Opened
@@ -42,7 +42,6 @@ from alphapanda.store import Store
 
 audit = logger.bind(channel="audit")
 
-Request = Mapping[str, Any]
 LONGEST_NAME = 64
 CANCELLED_WITHIN_S = 5.0
 LOOK_S = 0.02
@@ -180,8 +179,8 @@ class Operator:
 
     async def _cancel_all(self, request: Request) -> dict[str, Any]:
         async with self._between_turns() as (opened, _):
-            _look_at(opened, request)
-            resting = _resting(opened, request)
+            check_filters(opened, request)
+            resting = resting_of(opened, request)
             audit.warning("cancel-all: {} resting orders (by {})", len(resting), _who(request))
             return {"cancelled": await self._cancel(opened, resting)}
 
@@ -199,13 +198,13 @@ class Operator:
         async with self._between_turns() as (opened, walk):
             if opened.rows is not None and walk.ended.is_set():
                 raise ValueError("the data has ended: no price will come that could fill an order")
-            _look_at(opened, request)
-            held, resting = _held(opened, request), _resting(opened, request)
+            check_filters(opened, request)
+            held, resting = held_of(opened, request), resting_of(opened, request)
             if request.get("symbol") is not None and not held and not resting:
-                raise ValueError(_nothing_of(opened, request))
+                raise ValueError(nothing_of(opened, request))
             audit.warning("close: {} positions (by {})", len(held), _who(request))
             cancelled = await self._cancel(opened, resting)
-            held = _held(opened, request)  # a fill may have crossed its cancel
+            held = held_of(opened, request)  # a fill may have crossed its cancel
             self._verdicts = []
             await self._carry([_closing(position, _who(request), walk) for position in held])
             last = {(said.signal.signal_id, _broker(said)): said for said in self._verdicts}
@@ -286,51 +285,6 @@ def _strategy(opened: Opened, request: Request) -> tuple[str, str]:
     if wanted not in hosted:
         raise ValueError(f"no strategy {wanted!r} runs here; there are: {', '.join(hosted) or 'none'}")
     return wanted, hosted[wanted].state
-
-
-def _look_at(opened: Opened, request: Request) -> None:
-    """A misspelt filter would match nothing, and look as if there were nothing to do."""
-    broker, strategy_id = request.get("broker"), request.get("strategy_id")
-    if request.get("symbol") is not None and not str(request["symbol"]).strip():
-        raise ValueError("the symbol is empty; leave it out to mean every symbol")
-    if broker is not None and broker not in opened.brokers:
-        raise ValueError(f"no broker {broker!r} is active; there are: {', '.join(opened.brokers)}")
-    owners = {*opened.cores.strategy.hosted, *(p.strategy_id for p in opened.cores.portfolio.positions())}
-    if strategy_id is not None and strategy_id not in owners:
-        raise ValueError(f"no strategy {strategy_id!r}; there are: {', '.join(sorted(owners)) or 'none'}")
-
-
-def _wanted(request: Request, of: Order | Position) -> bool:
-    """Is it of the symbol, broker and strategy that were asked for? One that is not named is any."""
-    symbol, instrument = request.get("symbol"), of.instrument
-    return (
-        request.get("broker") in (None, of.broker)
-        and request.get("strategy_id") in (None, of.strategy_id)
-        and (symbol is None or str(symbol).casefold() in _names(instrument))
-    )
-
-
-def _names(instrument: Instrument) -> tuple[str, str]:
-    return instrument.tradingsymbol.casefold(), instrument.key.casefold()
-
-
-def _held(opened: Opened, request: Request) -> list[Position]:
-    return [p for p in opened.cores.portfolio.positions() if p.quantity and _wanted(request, p)]
-
-
-def _resting(opened: Opened, request: Request) -> list[Order]:
-    return [order for order in opened.cores.execution.open_orders() if _wanted(request, order)]
-
-
-def _nothing_of(opened: Opened, request: Request) -> str:
-    symbols = sorted({p.instrument.tradingsymbol for p in opened.cores.portfolio.positions() if p.quantity})
-    where = "".join(
-        f" {word} {request[key]}"
-        for key, word in (("broker", "at"), ("strategy_id", "of"))
-        if request.get(key)
-    )
-    open_are = ", ".join(symbols) or "none"
-    return f"no open position in {request['symbol']}{where}; open positions are: {open_are}"
 
 
 def _not_alone(name: str, *, known: bool, alone: Sequence[str]) -> str:

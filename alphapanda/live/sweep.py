@@ -115,6 +115,7 @@ class Sweeper:
         self._sweep = Sweep()
         self._flatten = Flatten()
         self._told: dict[Leftover, float] = {}
+        self._rearmed = switch.rearmed
         switch.join(self)
 
     async def run(self) -> None:
@@ -128,11 +129,13 @@ class Sweeper:
         while True:
             turned = self._switch.turned
             pause_s = None
+            if self._rearmed != self._switch.rearmed:  # it may be on once more
+                self._rearmed = self._switch.rearmed
+                self._sweep, self._flatten = Sweep(), Flatten()
+                self._told.clear()
             if self._gate.killed:
                 pause_s = LOOK_S if not await self._look() else WATCH_S
             else:
-                self._sweep, self._flatten = Sweep(), Flatten()
-                self._told.clear()
                 self._switch.say([], self._switch.kills)
             with anyio.move_on_after(pause_s):
                 await turned.wait()
@@ -150,7 +153,11 @@ class Sweeper:
         reach(FailPoint.KILL_SWEPT)
         left, done = [*found.left], found.swept
         if self._switch.flatten:
-            positions = [each for each in self._opened.cores.portfolio.positions() if each.quantity]
+            positions = [
+                each
+                for each in self._opened.cores.portfolio.positions()
+                if each.quantity and self._opened.reaches(each.broker)
+            ]
             closing = self._flatten.look(
                 positions, orders, execution.order, now_s, self._unfilled() | away, found
             )

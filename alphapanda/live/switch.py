@@ -7,10 +7,13 @@ that the next start is killed as well. What follows the flag, the sweep, is in `
 
 import asyncio
 import errno
+import os
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
+from time import monotonic
 from typing import Any, NamedTuple, Protocol
 
 import anyio
@@ -34,11 +37,15 @@ COMMIT_S = 5.0
 """A commit that takes longer has failed, as far as anybody can know."""
 STARTS_S = 15.0
 """So long who asks what is left waits for a daemon that starts."""
+REARM_S = 8.0
+"""An `off` that takes longer does not take effect: who asked for it has been told that it stays on."""
+TOO_LATE = "the line is busy: the kill switch stays on; try again"
+LONGEST_FILE = 4096
 FLATTENS = "--flatten"
 """As the last line of the kill file."""
 
 
-class Swept(Protocol):
+class Sweeping(Protocol):
     """Who cancels and closes after the flag; one for each life of the line."""
 
     def hear(self, verdict: Approved | Refused) -> None: ...
@@ -81,7 +88,7 @@ class KillSwitch:
         """Set, and replaced by another, when it was switched on, off, or on once more."""
         self.kills = 0
         """How often it was switched on, for the sweep to say which of them it has ended."""
-        self.sweeper: Swept | None = None
+        self.sweeper: Sweeping | None = None
         """Of the life that runs: it joins, says what is left, and leaves."""
         self._left: Sequence[Struct] = ()
         self._swept = 0
@@ -136,7 +143,7 @@ class KillSwitch:
 
     async def obey_file(self) -> None:
         """A door for when the control socket does not answer."""
-        if not self._gate.killed and self._kill_file.exists():
+        if not self._gate.killed and self._is_there():
             reason, flatten = self._words()
             await self.on(reason or f"kill file {self._kill_file}", "kill file", flatten=flatten)
 
@@ -144,7 +151,7 @@ class KillSwitch:
         """The same from a thread, for a loop that is stuck: the flag at once, the journal later. A file that
         has no words is looked at once more: somebody may be writing it.
         """
-        if self._gate.killed or not self._kill_file.exists():
+        if self._gate.killed or not self._is_there():
             return
         reason, flatten = self._words()
         blank, self._blank = self._blank, not reason
@@ -235,12 +242,12 @@ class KillSwitch:
             self._swept = swept
             self._tell()
 
-    def join(self, sweeper: Swept) -> None:
+    def join(self, sweeper: Sweeping) -> None:
         """Of a new life of the line."""
         self.sweeper, self._left, self._swept = sweeper, (), self.kills - 1
         self._tell()
 
-    def leave(self, sweeper: Swept) -> None:
+    def leave(self, sweeper: Sweeping) -> None:
         """Its life is over."""
         if self.sweeper is sweeper:
             self.sweeper = None
@@ -265,31 +272,40 @@ class KillSwitch:
     async def off(self, reason: str, by: str, walk: Walk) -> dict[str, Any]:
         """Between two turns, and written down before trading is enabled. A kill in between wins.
 
-        Raises ValueError when the kill file cannot be removed: the next start would be killed.
+        Raises ValueError where it takes too long, or the kill file, which kills each start, stays.
         """
         mine = self._rearming = object()
-        async with walk.lock:
-            if self._gate.killed and self._rearming is mine and self._store is not None:
-                now_ns = time.time_ns()
-                reach(FailPoint.REARM_ASKED)
-                self._remove_file()
-                reach(FailPoint.REARM_FILE_REMOVED)
-                await self._store.commit()  # the last row taken: a restart shows nothing up to it
-                if self._rearming is mine:
-                    await self._resume(mine, clean(reason), by, now_ns)
+        try:
+            await self._off(mine, clean(reason), by, walk)
+        finally:
             if self._rearming is mine:
                 self._rearming = None
         return self.state()
 
-    async def _resume(self, mine: object, reason: str, by: str, now_ns: int) -> None:
-        store = self._store
-        if store is None:
-            return
-        self._line.route(Resume(reason, by, now_ns))
-        await store.commit()
-        reach(FailPoint.REARM_COMMITTED)
-        await self._line.quiet.wait()
-        self._rearm(mine, reason, by, now_ns)
+    async def _off(self, mine: object, reason: str, by: str, walk: Walk) -> None:
+        until_s = monotonic() + REARM_S
+        async with AsyncExitStack() as held:
+            with anyio.move_on_after(REARM_S) as waited:
+                await held.enter_async_context(walk.lock)
+            if waited.cancelled_caught:
+                raise ValueError(TOO_LATE)
+            if not self._gate.killed or self._rearming is not mine or self._store is None:
+                return
+            now_ns, was = time.time_ns(), (self._gate.reason, self._gate.by)
+            reach(FailPoint.REARM_ASKED)
+            self._remove_file()
+            reach(FailPoint.REARM_FILE_REMOVED)
+            await self._store.commit()  # the last row taken: a restart shows nothing up to it
+            if self._rearming is not mine:
+                return
+            self._line.route(Resume(reason, by, now_ns))
+            await self._store.commit()
+            reach(FailPoint.REARM_COMMITTED)
+            await self._line.quiet.wait()
+            if self._rearming is mine and monotonic() > until_s:
+                self.flag(*was)  # the journal says resumed: it must not be the last word
+                raise ValueError(TOO_LATE)
+            self._rearm(mine, reason, by, now_ns)
 
     def _rearm(self, mine: object, reason: str, by: str, now_ns: int) -> None:
         """A signal or a thread may flag between any two of these lines: what it left is looked at last."""
@@ -307,12 +323,29 @@ class KillSwitch:
         self._turn()
         audit.warning("kill switch off: {} (by {})", reason, by)
 
+    def end(self) -> None:
+        """Nobody writes to the journal any more: what was flagged since is kept for the next start."""
+        if self._flags:
+            self._write_file()
+
     # the kill file
+
+    def _is_there(self) -> bool:
+        """One that cannot be looked at is: nobody knows that the operator has not put it there."""
+        try:
+            self._kill_file.stat()
+        except OSError as error:
+            return error.errno not in (errno.ENOENT, errno.ENOTDIR)
+        return True
 
     def _words(self) -> tuple[str, bool]:
         """The reason that the file gives, and whether positions are to be closed."""
-        try:
-            text = self._kill_file.read_text("utf-8", errors="replace")
+        try:  # whatever was put there, reading it does not block
+            descriptor = os.open(self._kill_file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            try:
+                text = os.read(descriptor, LONGEST_FILE).decode(errors="replace")
+            finally:
+                os.close(descriptor)
         except OSError:
             return "", False
         head, _, last = text.rstrip().rpartition("\n")
@@ -331,8 +364,7 @@ class KillSwitch:
             audit.error("kill file {} cannot be written: {}", self._kill_file, error)
 
     def _write_words(self) -> None:
-        self._kill_file.parent.mkdir(parents=True, exist_ok=True)
-        self._kill_file.write_text(words(self._gate.reason, flatten=self.flatten), "utf-8")
+        write_kill_file(self._kill_file, self._gate.reason, flatten=self.flatten)
 
     def _remove_file(self) -> None:
         try:
@@ -352,9 +384,14 @@ class KillSwitch:
         }
 
 
-def words(reason: str, *, flatten: bool) -> str:
-    """What the kill file says."""
-    return f"{reason}\n{FLATTENS}\n" if flatten else f"{reason}\n"
+def write_kill_file(path: Path, reason: str, *, flatten: bool) -> None:
+    """Raises OSError. One that the disk does not confirm outlives the process all the same."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", encoding="utf-8") as file:
+        file.write(f"{reason}\n{FLATTENS}\n" if flatten else f"{reason}\n")
+        file.flush()
+        with suppress(OSError):
+            os.fsync(file.fileno())
 
 
 def clean(reason: str) -> str:

@@ -1,4 +1,6 @@
-"""What a test does to a task: it raises, returns or hangs as soon as it is started. See `fail_points`."""
+"""What a test does to a task: it raises, returns, hangs or lingers as soon as it is started. See
+`fail_points`.
+"""
 
 from collections.abc import Awaitable, Callable
 
@@ -17,5 +19,8 @@ async def as_told(name: str, run: Callable[[], Awaitable[None]]) -> None:
         await run()
     elif action == "hang":
         await anyio.sleep_forever()
+    elif action == "linger":
+        with anyio.CancelScope(shield=True):
+            await anyio.sleep_forever()
     elif action != "return":
         fail(TASKS[name], action)

@@ -172,7 +172,7 @@ class Watchman:
             self.lag.add(max(0, int(late_s * SECOND_NS)))
             self.stalls += late_s > STUCK_S
         if late_s > STUCK_S and self._holds():  # the thread may have slept as well: SIGSTOP does it
-            self._gate.hold_entries(LOOP, f"the event loop was stuck for {late_s:.2f} s")
+            self._gate.hold_entries(LOOP, f"the event loop has been stuck for {late_s:.2f} s")
             if late_s > LONG_S:
                 self.woke()
         elif late_s <= STUCK_S and LOOP in self._gate.entries:

@@ -26,8 +26,9 @@ from alphapanda.events import (
     StrategyResumed,
 )
 from alphapanda.rows import Row, asked_row, verdict_row
-from alphapanda.store import journal, lock, schema
+from alphapanda.store import journal, lock, schema, tail
 from alphapanda.store.recovery import Recovered, fold
+from alphapanda.store.sqlite_errors import in_words
 from alphapanda.times import number_of, start_of
 
 ORDERED = {
@@ -288,6 +289,8 @@ def _append(path: Path, event: object) -> None:
     try:
         with closing(sqlite3.connect(path, isolation_level=None)) as connection:
             schema.prepare(connection, str(path))
-            journal.Journal(connection).append([(time.time_ns(), event)])
+            rows = journal.Journal(connection)
+            rows.append([(time.time_ns(), event)])
+            tail.note_stopped(path, connection, rows.end)
     except sqlite3.Error as error:
-        raise CannotStart(f"store {path} cannot be written: {error}; check storage.path") from error
+        raise CannotStart(f"store {path} cannot be written: {in_words(error)}") from error

@@ -9,8 +9,7 @@ from alphapanda.core.comparison import Reconciled
 from alphapanda.core.equity import EquityTracker
 from alphapanda.core.hosted import PAUSED, QUARANTINED, RUNNING, Fate
 from alphapanda.core.interrupted import Asked
-from alphapanda.core.risk import NOT_ITS_FAULT
-from alphapanda.core.rules import Known
+from alphapanda.core.rules import Known, its_fault
 from alphapanda.events import (
     AccountOpened,
     Approved,
@@ -45,7 +44,6 @@ from alphapanda.events import (
     TradingSignal,
     Validity,
     Valued,
-    Verdict,
 )
 from alphapanda.pipeline import Saved
 from alphapanda.times import day_of
@@ -121,7 +119,7 @@ class RefusalsFold:
             known = self._lows.get(place)
             if known is None or low.net < known.net:
                 self._lows[place] = low
-        if event.verdict is Verdict.REFUSED and not signal.by and event.rule not in NOT_ITS_FAULT:
+        if its_fault(event):
             key = event.broker, signal.strategy_id
             self._refused[key] = self._refused.get(key, 0) + 1
 

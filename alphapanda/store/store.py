@@ -27,8 +27,8 @@ from alphapanda.store import journal, schema
 from alphapanda.store.projections import PROJECTION
 from alphapanda.store.recovery import Recovered, fold
 from alphapanda.store.reserve import Reserve
+from alphapanda.store.sqlite_errors import in_words, no_room
 from alphapanda.store.tail import Tail
-from alphapanda.store.troubles import no_room, said
 
 LINGER_S = 0.01
 """How long an event that nobody waits for may wait for company before it is committed."""
@@ -98,7 +98,7 @@ class Store:
             await self._in_thread(self._prepare)
         except (OSError, sqlite3.Error) as error:
             await self._close()
-            raise CannotStart(f"store {self.path} cannot be opened: {said(error)}") from error
+            raise CannotStart(f"store {self.path} cannot be opened: {in_words(error)}") from error
         except BaseException:
             await self._close()
             raise
@@ -142,8 +142,8 @@ class Store:
         reach(FailPoint.STORE_OPENED)
         self._recover(connection)
         self._journal = journal.Journal(connection)
+        self.tag_seed = _tag_seed(connection, anew=not (self._tail.known or self.recovered.empty))
         self._tail.note(*self._journal.end)
-        self.tag_seed = _tag_seed(connection)
 
     def _connection(self) -> sqlite3.Connection:
         """For its own thread alone."""
@@ -242,10 +242,11 @@ class Store:
             self._fail(StoreFailed(f"store {self.path}: the writer was stopped"))
             raise
         except Exception as error:
+            why = in_words(error)
             failure = StoreFailed(
-                f"store {self.path}: commit failed, nothing more is sent and trading is halted: {said(error)}"
+                f"store {self.path}: commit failed, nothing more is sent and trading is halted: {why}"
             )
-            failure.why, failure.halted = said(error), self._halted
+            failure.why, failure.halted = why, self._halted
             self._failed(failure)
             self._fail(failure)
             raise failure from error
@@ -304,7 +305,7 @@ class Store:
         except sqlite3.Error as error:
             if no_room(error) and self._reserve is not None and self._reserve.free():
                 with suppress(sqlite3.Error):
-                    self._append(connection, _with_halt(connection, records, said(error)))
+                    self._append(connection, _with_halt(connection, records, in_words(error)))
                     self._halted = True
             raise
 
@@ -337,11 +338,14 @@ def _with_halt(
     return [*records, *([] if is_on else [(now_ns, Halt(why, BY, now_ns))])]
 
 
-def _tag_seed(connection: sqlite3.Connection) -> str:
-    """Ten characters that make this store's order tags unlike any other store's."""
+def _tag_seed(connection: sqlite3.Connection, *, anew: bool) -> str:
+    """Ten characters that make this store's order tags unlike any other store's. `anew`: unlike its own
+    before, too. Its end may be lost, and tags are counted: an order that it has forgotten, and that is at the
+    broker still, would be taken for the next one with its number.
+    """
     row = connection.execute("SELECT value FROM meta WHERE key = 'tag_seed'").fetchone()
-    if row is not None:
+    if row is not None and not anew:
         return str(row[0])
     seed = "AP" + "".join(secrets.choice(ALPHABET) for _ in range(8))
-    connection.execute("INSERT INTO meta (key, value) VALUES ('tag_seed', ?)", (seed,))
+    connection.execute("INSERT OR REPLACE INTO meta (key, value) VALUES ('tag_seed', ?)", (seed,))
     return seed

@@ -2,7 +2,8 @@
 
 After every commit the number and the hash of the last row are written here, and not synced: after a loss of
 power this may be behind the journal, never before it. A journal that is shorter than this says, or another,
-has lost what was committed: a log (`-wal`) that somebody removed, or an older copy of the store.
+has lost what was committed: a log (`-wal`) that somebody removed, or an older copy of the store. Where this
+file itself is gone nobody knows what was committed, and no tag may come again that was given since.
 """
 
 import os
@@ -14,6 +15,8 @@ from pathlib import Path
 from alphapanda.errors import CannotStart
 
 CHECK_BYTES = 8
+LONGEST = 200
+"""Bytes of the file: one short line."""
 
 
 def tail_path(store: Path) -> Path:
@@ -25,6 +28,8 @@ class Tail:
 
     def __init__(self, store: Path) -> None:
         self.path = tail_path(store)
+        self.known = False
+        """The file was there, whole, and the journal has its row."""
         self._store = store
         self._descriptor: int | None = None
 
@@ -33,13 +38,11 @@ class Tail:
         cannot be made.
         """
         self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        noted = _read(os.pread(self._descriptor, 200, 0))
-        if noted is None:
-            return
-        seq, digest = noted
-        row = connection.execute("SELECT hash FROM journal WHERE seq = ?", (seq,)).fetchone()
-        if seq and (row is None or bytes(row[0]) != digest):
+        noted = _read(os.pread(self._descriptor, LONGEST, 0))
+        self.known = noted is not None
+        if noted is not None and not _has(connection, noted):
             (last,) = connection.execute("SELECT coalesce(max(seq), 0) FROM journal").fetchone()
+            seq, _ = noted
             raise CannotStart(
                 f"store {self._store} has lost the end of its journal: row {seq} was written, "
                 + (f"it ends at row {last}" if last < seq else "another is in its place")
@@ -50,14 +53,35 @@ class Tail:
     def note(self, seq: int, digest: bytes) -> None:
         """Row `seq` is durable. What cannot be noted is not missed."""
         if self._descriptor is not None:
-            words = b"%d %b" % (seq, digest.hex().encode())
             with suppress(OSError):
-                os.pwrite(self._descriptor, b"%b %b\n" % (words, _sum(words)), 0)
+                os.pwrite(self._descriptor, _line(seq, digest), 0)
 
     def close(self) -> None:
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
+
+
+def note_stopped(store: Path, connection: sqlite3.Connection, end: tuple[int, bytes]) -> None:
+    """The same for a command that wrote to the store of a stopped daemon. Where the journal had lost its end
+    before, the file stays as it is: the next start has to see that.
+    """
+    with suppress(OSError), tail_path(store).open("r+b", buffering=0) as file:
+        noted = _read(file.read(LONGEST))
+        if noted is not None and _has(connection, noted):
+            file.seek(0)
+            file.write(_line(*end))
+
+
+def _has(connection: sqlite3.Connection, noted: tuple[int, bytes]) -> bool:
+    seq, digest = noted
+    row = connection.execute("SELECT hash FROM journal WHERE seq = ?", (seq,)).fetchone()
+    return not seq or (row is not None and bytes(row[0]) == digest)
+
+
+def _line(seq: int, digest: bytes) -> bytes:
+    words = b"%d %b" % (seq, digest.hex().encode())
+    return b"%b %b\n" % (words, _sum(words))
 
 
 def _read(line: bytes) -> tuple[int, bytes] | None:

@@ -1,7 +1,7 @@
 """Rows of the fault table on the broker's books, with the real daemon: what is not ours, and what differs."""
 
 from exchange_server import exchange_server
-from running import Daemon, answer, run
+from running import Daemon, answer, run, select
 from zerodha_live import (
     FREE,
     at_work,
@@ -69,23 +69,25 @@ def held(folder):
 
 
 def bought_and_crashed(folder, server):
-    """Five of ours, three more; seven by hand, and an order by hand that rests; then it dies."""
+    """Six of ours; seven by hand, and an order by hand that rests; then it dies."""
     with at_work(folder, server) as one:
         until_ticking(one)
-        tell(folder, side="BUY", quantity=5)
+        tell(folder, side="BUY", quantity=2)
         until_orders(one, "FILLED")
         server.admin("orders", BY_HAND)
         price = 0.95 * answer(folder, "positions")[0]["average_price"]
         rests = {"quantity": 2, "order_type": "LIMIT", "price": round(price, 0)}
         server.admin("orders", BY_HAND | rests)
+        tell(folder, side="BUY", quantity=3)  # for it the books are read, and not in half a minute
         one.until(lambda: by_status(folder) == {"COMPLETE": 7, "OPEN": 2})
         assert external(folder) == 7
+        until_orders(one, "FILLED", "FILLED")
         tell(folder, side="BUY", quantity=4)
-        rule, why = rule_of_newest(one, 2)
+        rule, why = rule_of_newest(one, 3)
         assert rule == "max_position_quantity"
         assert why == f"the position could reach 18 (9 of it not ours), over the limit of {MOST}"
         tell(folder, side="BUY", quantity=1)
-        until_orders(one, "FILLED", "FILLED")
+        until_orders(one, "FILLED", "FILLED", "FILLED")
         assert held(folder) == {"told": 6}
         one.kill()
 
@@ -113,6 +115,8 @@ def test_M29_M30_M31_broken_books_hand_orders_and_a_difference_that_the_operator
             server.admin("faults", {"clear": True, "fault": []})
             back = settle(tmp_path, "ignore", "NSE:INFY", *said)
             assert (back["change"], back["external"], back["differences"]) == (-1, 7, [])
+            said_so = select(tmp_path, "SELECT body FROM journal WHERE kind = 'ExternalSeen'")[-2:]
+            assert all("rehearsed" in body for (body,) in said_so), "the operator's words outlive a crash"
             given = settle(tmp_path, "adopt", "NSE:INFY", "--strategy", "told", *said)
             assert (given["change"], given["differences"]) == (7, [])
             assert held(tmp_path) == {"told": 13}

@@ -5,8 +5,10 @@
 
 import pytest
 from exchange_server import exchange_server
+from oracle.evidence import Evidence
+from oracle.judge import judge
 from running import answer, count, daemon, run, status, strategy, write_config, write_ticks, zigzag
-from zerodha_live import at_work, tell, told, until_orders, until_ticking
+from zerodha_live import RESTS, at_work, tell, told, until_orders, until_ticking
 
 from alphapanda.fail_points import VARIABLE
 from alphapanda.live.task_faults import TASKS
@@ -16,6 +18,9 @@ ALONE = sorted(TASKS.keys() - {*STAGES, "store"})
 """Tasks that are started again while all others go on."""
 NOWHERE = {"enabled": True, "url": "redis://127.0.0.1:1/0"}
 """A Redis that nobody serves: its task runs all the same."""
+DOUBTED = {"PREPARED", "SENT", "UNKNOWN"}
+ENDED = {"FILLED", "CANCELLED", "NOT_FOUND", "WITHHELD"}
+OF_ORDERS = ("I2", "I3", "I4", "I12", "I14")
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +46,9 @@ def test_M54_each_task_fails_once_and_the_daemon_trades(server, live, action, st
     words = armed(*(f"task_{name}={action}" for name in (*ALONE, stage)))
     with daemon(live, "--rehearsal-url", server.url, env=words) as one:
         until_ticking(one)
-        assert one.until(lambda: healthy(live))[stage]["restarts"] == 1
+        stages = one.until(lambda: healthy(live))
+        assert stages[stage]["restarts"] == 1
+        assert all(stages[name]["restarts"] for name in ALONE), "a new life forgets no restart"
         tell(live, side="BUY", quantity=3)
         until_orders(one, "FILLED")
         for name in ALONE:
@@ -133,3 +140,34 @@ def test_M54_without_its_socket_no_daemon_trades_for_long(replay):  # noqa: N802
     assert ended.code == 1
     assert "control failed 6 times in 60 s" in ended.stderr.splitlines()[-1]
     assert not (replay / "var/alphapanda.db").exists(), "it was not even opened"
+
+
+@pytest.mark.parametrize(
+    ("lingers", "fails", "where"),
+    [("pulse", "execution=raise", "the line"), ("health", "store=raise", "the writer")],
+)
+def test_M54_a_task_that_hangs_in_its_cleanup_does_not_keep_the_process(replay, lingers, fails, where):  # noqa: N802
+    """From the failure to the exit there is a deadline (I11)."""
+    ended = run(replay, "run", "--until-end", env=armed(f"task_{lingers}=linger", f"task_{fails}"))
+    assert ended.code == 1
+    assert f"a task of {where} has not ended in 10 s: leaving at once" in ended.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize("place", ["intent_committed", "after_write:2", "report_booked:4"])
+def test_M54_a_core_that_raises_with_requests_under_way_loses_and_doubles_no_order(server, live, place):  # noqa: N802
+    """What has left is in doubt for the cores that follow, and Zerodha's book says what became of it."""
+    late = {"on": "order.place", "do": "delay_after", "seconds": 1, "times": 2}
+    with daemon(live, "--rehearsal-url", server.url, env=armed(f"{place}=raise")) as one:
+        until_ticking(one)
+        server.admin("faults", {"clear": True, "fault": [late]})
+        tell(live, side="BUY", quantity=3, times=2)
+        tell(live, side="BUY", quantity=2, part=RESTS, times=2)
+        one.until(lambda: "begins anew" in one.stderr and status(live)["state"] == "running")
+        one.until(lambda: not {row["status"] for row in answer(live, "orders")} & DOUBTED)
+        before = [row["status"] for row in answer(live, "orders")].count("FILLED")
+        tell(live, side="BUY")
+        until_orders(one, *["FILLED"] * (before + 1))
+        assert run(live, "cancel-all").code == 0
+        one.until(lambda: {row["status"] for row in answer(live, "orders")} <= ENDED)
+        told_of = {"stores": [live / "var/alphapanda.db"], "history": server.history()}
+        assert not judge(Evidence(**told_of, settled=True, quiet_period_s=0.5), decided=OF_ORDERS)

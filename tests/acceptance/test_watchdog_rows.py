@@ -2,6 +2,7 @@
 clock that jumps, descriptors that run out. Real daemons at a real exchange; judged by what reached it.
 """
 
+import re
 import resource
 import signal
 import stat
@@ -193,7 +194,7 @@ def test_M41_entries_wait_while_the_loop_is_stuck_and_leave_again_by_themselves(
     with desk(tmp_path / "desk", env=armed) as made:
         assert made.asks() == ["approved"], "it was, before the loop was stuck"
         (row,) = until_orders(made.one, "WITHHELD")
-        assert "the event loop has been stuck" in row["reason"]
+        assert re.search("the event loop (was|has been) stuck", row["reason"])
         assert calls(made.server, "order.place") == []
         made.until(lambda: "the event loop is stuck for" in made.one.stderr)
         made.trades()
@@ -252,7 +253,7 @@ def test_M53_a_clock_that_is_set_holds_entries_and_moves_nothing(tmp_path, monke
     monkeypatch.setattr(running, "COMMAND", command(tmp_path))
     with desk(tmp_path / "desk") as made:
         made.trades()
-        before = answer(made.folder, "orders")
+        before = until_orders(made.one, "FILLED")
         asked = tmp_path / "by-new"
         asked.write_text(str(by_s))
         asked.rename(tmp_path / "by")

@@ -10,7 +10,7 @@ from running import answer, count, daemon, run, select, status, strategy, write_
 STAGES = ("feed", "strategy", "risk", "execution", "portfolio")
 TOP = (
     "mode state trading_enabled kill_switch pid started_at uptime_s version environment stages brokers "
-    "strategies ticks latency_us redis"
+    "strategies ticks latency_us redis health"
 )
 OF_A_BROKER = (
     "connected orders_open orders_total positions_open cash equity realized_pnl unrealized_pnl charges"
@@ -53,7 +53,8 @@ def test_status_in_json_has_every_key_of_the_contract(tmp_path):
         True,
         "development",
     )
-    assert found["kill_switch"] == {"on": False, "reason": "", "by": "", "since": None}
+    off = {"on": False, "reason": "", "by": "", "since": None, "leftovers": []}
+    assert found["kill_switch"] == off
     assert found["pid"] == running.pid
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?\+05:30", found["started_at"])
     assert f"alphapanda {found['version']}" == run(tmp_path, "--version").stdout.strip()

@@ -69,7 +69,7 @@ main()
 """
 EVERYWHERE = f"""{LEAKS}
 import logging, sys, threading, warnings
-from alphapanda.live.daemon import Daemon
+from alphapanda.live.life import Life
 
 class Dies:
     def __del__(self):
@@ -78,7 +78,7 @@ class Dies:
 def fails():
     raise ValueError(leak())
 
-async def trade(self, store):
+async def run(self):
     import asyncio
     from loguru import logger
 
@@ -97,7 +97,7 @@ async def trade(self, store):
         logger.exception("in the log: {{}}", leak())
     raise RuntimeError(leak())
 
-Daemon._trade = trade
+Life.run = run
 sys.argv = ["alphapanda", "run"]
 from alphapanda.__main__ import main
 main()
@@ -220,7 +220,7 @@ def test_a_strategy_that_raises_at_import_stops_the_start_without_the_secret(fol
 def test_a_stage_that_raises_ends_the_daemon_without_the_secret(folder, source, traceback):
     done = script(folder, A_STAGE, source | {"ALPHAPANDA_TRACEBACK": traceback})
     assert done.returncode == 1
-    assert "risk failed 1 times" in done.stderr
+    assert "the line failed 2 times" in done.stderr
     assert "crashed with ***" in done.stderr
     assert ("Traceback" in done.stderr) == bool(traceback)
     assert_clean(folder, done.stdout, done.stderr)

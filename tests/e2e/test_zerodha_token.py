@@ -89,7 +89,8 @@ def test_M21_a_token_that_dies_at_any_call_is_the_end_of_orders_until_a_login(tm
             order = [name for name in calls(server, after=asked) if name not in ("quote", "instruments")]
             first = order.index("order.place")
             assert {"orders", "trades", "positions", "holdings"} <= set(order[:first])
-            assert set(refusals(tmp_path)) == {"broker_held"}
+            # Once the ticker is gone as well, no price is believed: risk says so before the gate is asked.
+            assert {"broker_held"} <= set(refusals(tmp_path)) <= {"broker_held", "price_not_trusted"}
             assert status(tmp_path)["strategies"]["told"]["state"] == "running"
             assert alarms(one) == len(WHILE_RUNNING + BY_A_LOGIN)
             tokens.append(json.loads(path.read_text())["access_token"])

@@ -19,11 +19,14 @@ from alphapanda.config import KEYS, StrategySettings, load, render
 from alphapanda.exchange.faults import read_script
 from alphapanda.exchange.faults.kinds import KINDS
 from alphapanda.exchange.faults.points import points_of
+from alphapanda.live.policies import CORE, POLICIES
+from alphapanda.pipeline import Stage
 from alphapanda.plan import check_strategies
 from alphapanda.store import schema
 
 REPO = Path(__file__).resolve().parents[2]
 README = REPO / "README.md"
+RUNBOOK = REPO / "systemd" / "runbook.md"
 REQUIREMENTS = sorted((REPO / "scripts").glob("requirements*.txt"))
 WORD = re.compile(r"[a-z][a-z0-9-]*")
 PINNED = re.compile(r"[a-z0-9][a-z0-9._-]*(\[[a-z,]+\])?==\S+( ; [^\\]+)?")
@@ -70,15 +73,21 @@ def readme() -> str:
     return README.read_text(encoding="utf-8")
 
 
-def fences(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", readme(), re.MULTILINE | re.DOTALL)
+@cache
+def runbook() -> str:
+    assert RUNBOOK.is_file(), "systemd/runbook.md is missing"
+    return RUNBOOK.read_text(encoding="utf-8")
 
 
-def quoted_commands() -> list[str]:
-    """Every `alphapanda …` of the README: lines of shell fences, and `words in backticks`."""
-    shell = "\n".join(fences("sh")).replace("\\\n", " ")
+def fences(language: str, text: str | None = None) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", text or readme(), re.MULTILINE | re.DOTALL)
+
+
+def quoted_commands(text: str) -> list[str]:
+    """Every `alphapanda …` of the text: lines of shell fences, and `words in backticks`."""
+    shell = "\n".join(fences("sh", text)).replace("\\\n", " ")
     lines = [line for line in shell.splitlines() if re.match(r"(\S*/)?alphapanda\b", line.strip())]
-    prose = re.sub(r"^```.*?^```", "", readme(), flags=re.MULTILINE | re.DOTALL)
+    prose = re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
     return lines + re.findall(r"`((?:\S*/)?alphapanda [^`]+)`", prose)
 
 
@@ -188,9 +197,10 @@ def test_the_help_of_a_group_lists_its_commands(group):
         assert option.help
 
 
-def test_every_command_quoted_in_the_readme_exists_with_its_options():
-    quoted = quoted_commands()
-    assert len(quoted) > 5, "the README shows no commands"
+@pytest.mark.parametrize("text", [readme, runbook], ids=["README.md", "systemd/runbook.md"])
+def test_every_command_quoted_in_the_documents_exists_with_its_options(text):
+    quoted = quoted_commands(text())
+    assert len(quoted) > 5, "no commands are shown"
     wrong = [mistake for line in quoted for mistake in mistakes(line)]
     assert not wrong, "\n".join(wrong)
 
@@ -245,6 +255,21 @@ def test_the_readme_draws_every_stage():
     picture = next(iter(re.findall(r"^```\n(.*?──►.*?)^```", readme(), re.MULTILINE | re.DOTALL)), "")
     for stage in ("feed", "strategy", "risk", "execution", "portfolio", "broker"):
         assert stage in picture, f"{stage} is not in the README's picture of the flow"
+
+
+def test_the_readme_draws_every_supervised_task_with_its_restarts():
+    """`core` is a life of the line there; a finite feed stands beside the live one."""
+    (tree,) = re.findall(r"^```\n( process .*?)^```", readme(), re.MULTILINE | re.DOTALL)
+    drawn = {}
+    for line in tree.splitlines():
+        names, restarts = re.fullmatch(r"[ │├└─]*(.+?)(?:  +(.+))?", line).groups()
+        drawn |= dict.fromkeys(re.split(r", | and ", names), restarts)
+    drawn[CORE] = drawn.pop("a life of the line")
+    for name, policy in POLICIES.items():
+        window = f" in {policy.within_s:g} s" if policy.restarts else ""
+        said = "for ever" if policy.restarts is None else f"{policy.restarts}{window}"
+        assert drawn[name].startswith(said), name
+    assert {stage.value for stage in Stage} <= set(drawn)
 
 
 def test_the_fault_scripts_of_the_readme_can_be_read():

@@ -200,8 +200,8 @@ BROAD_HANDLERS = {
 """Module -> how often it may say `except Exception`."""
 
 ENVIRONMENT = {"config", "fail_points", "cli.app", "live.logs", "live.notify"}
-"""Who may look at `os.environ`; cli.app asks for a traceback where no configuration can be read, the other
-two speak to systemd and to the terminal."""
+"""Who may look at `os.environ`; fail_points are armed there and nowhere else, cli.app asks for a traceback
+where no configuration can be read, the other two speak to systemd and to the terminal."""
 
 HOMELESS = {"utils", "util", "helpers", "helper", "common", "misc", "base", "manager"}
 LONGEST_FILE, LONGEST_FUNCTION = 400, 60

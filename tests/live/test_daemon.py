@@ -9,14 +9,23 @@ from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 import pytest
-from builders import batch, tick
+from builders import batch, order, tick
+from builders import signal as signal_
 from loguru import logger
 from running import write_config, write_ticks, zigzag
 from sessions import CASH, DEADLINE_S, until
 
 from alphapanda.config import load
 from alphapanda.errors import CannotStart
-from alphapanda.events import AccountOpened, Halt, Resume, RowTaken
+from alphapanda.events import (
+    AccountOpened,
+    Approved,
+    Halt,
+    OrderOpened,
+    OrderStatus,
+    Resume,
+    RowTaken,
+)
 from alphapanda.live import control, opening, warm_up
 from alphapanda.live.daemon import Daemon
 from alphapanda.live.options import Options
@@ -244,7 +253,7 @@ def test_a_kill_during_the_start_is_journaled_once_the_store_is_open(folder, bra
                 assert said["kill_switch"]["on"]
             else:
                 os.kill(os.getpid(), signal.SIGUSR1)
-                await until(lambda: daemon.gate.killed)
+                await until(kill_file_of(daemon).exists)  # the flag comes first
             assert kill_file_of(daemon).read_text() == f"{reason}\n"
             brake.go.set()
             await until(lambda: daemon.state == "running")
@@ -329,3 +338,31 @@ def test_a_daemon_goes_on_where_it_was_stopped(folder):
     later = [event.row for event in read(folder)[len(first) :] if isinstance(event, RowTaken)]
     assert later[-1] == ROWS + 3
     assert min(later) >= ROWS
+
+
+def test_orders_at_a_broker_that_is_not_active_any_more_are_named_and_end_nothing(folder, logged):
+    """The kill switch cannot reach them, and says so; what it can reach it does."""
+    opened = order(broker="zerodha", status=OrderStatus.OPEN, broker_order_id="77")
+    write(
+        folder,
+        AccountOpened("paper", CASH),
+        AccountOpened("zerodha", CASH),
+        Approved(order(broker="zerodha"), signal_()),
+        OrderOpened(opened),
+    )
+
+    async def main():
+        async with running(folder, speed=0.001) as (daemon, task):
+            await until(lambda: daemon.state == "running")
+            first = daemon._life
+            assert (await ask(daemon, "kill_switch_on", reason="news"))["ok"]
+            await until(lambda: daemon.switch.state()["leftovers"])
+            (left,) = daemon.switch.state()["leftovers"]
+            assert "zerodha is not in active_brokers" in str(left)
+            assert (await ask(daemon, "close"))["result"]["closing"] == []
+            assert daemon._life is first, "no core has failed"
+            daemon.stop()
+            assert await task == 0
+
+    run(main)
+    assert any("nobody follows it" in line for line in logged)

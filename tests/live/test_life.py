@@ -3,7 +3,9 @@
 import asyncio
 import sqlite3
 from contextlib import closing
+from types import SimpleNamespace
 
+import anyio
 import pytest
 from loguru import logger
 from running import strategy, write_config, write_ticks, zigzag
@@ -15,10 +17,14 @@ from alphapanda.core.portfolio import PortfolioManager
 from alphapanda.core.risk import RiskManager
 from alphapanda.core.runner import StrategyRunner
 from alphapanda.errors import Fatal
+from alphapanda.events import FeedRestarted
 from alphapanda.live import control
 from alphapanda.live.daemon import Daemon
+from alphapanda.live.life import Life
 from alphapanda.live.options import Options
 from alphapanda.live.supervisor import GaveUp
+from alphapanda.pipeline import Stage
+from alphapanda.store import Store
 
 ROWS = 40
 CORES = {
@@ -139,10 +145,11 @@ def test_the_doors_stay_open_between_two_lives(folder, monkeypatch):
     daemon = daemon_of(folder)
     breaking(monkeypatch, RiskManager, {25})
     whole = Daemon._renew
-    before, killed = [], []
+    before, killed, ready = [], [], []
 
     async def renew(self, house, store):
         before.append(self._life)
+        ready.append(self.gate.ready)
         killed.append(await ask(folder, "kill_switch_on", reason="between"))
         return await whole(self, house, store)
 
@@ -157,6 +164,7 @@ def test_the_doors_stay_open_between_two_lives(folder, monkeypatch):
             assert await running == 0
 
     asyncio.run(main())
+    assert ready == [False], "nothing leaves while there are no cores"
     assert killed[0]["ok"]
     (row,) = query(folder, "SELECT is_on, reason FROM kill_switch")
     assert (row["is_on"], row["reason"]) == (1, "between")
@@ -185,6 +193,31 @@ def test_an_operator_who_waits_for_a_line_that_failed_is_told(folder, monkeypatc
             assert daemon.gate.killed
             daemon.stop()
             await running
+
+    asyncio.run(main())
+
+
+def test_a_live_feed_that_failed_and_goes_on_tells_the_strategies(folder):
+    """Between its prices is a gap, across which nothing may be compared."""
+    daemon = daemon_of(folder)
+    daemon.store = Store(folder / "never_opened.db")
+    inbox, begun = daemon.line.inboxes[Stage.STRATEGY], asyncio.Event()
+
+    class Feed:
+        time_ns = 7
+
+        async def run(self):
+            if not begun.is_set():
+                begun.set()
+                assert not len(inbox), "the first start is no gap"
+                raise CoreError("no prices")
+            await asyncio.Event().wait()
+
+    async def main():
+        async with asyncio.timeout(DEADLINE_S), anyio.create_task_group() as stages:
+            Life(daemon._house(), daemon.store)._start_feed(stages, SimpleNamespace(rows=None), Feed())
+            assert await inbox.get() == FeedRestarted(7)
+            stages.cancel_scope.cancel()
 
     asyncio.run(main())
 

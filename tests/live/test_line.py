@@ -12,6 +12,8 @@ from alphapanda.events import (
     CancelOrder,
     CancelResting,
     ClosePosition,
+    ExternalHeld,
+    FeedRestarted,
     Halt,
     LimitChanged,
     Marked,
@@ -53,6 +55,8 @@ EXAMPLES = {
     Snapshot: Snapshot({}),
     Halt: Halt("a reason", "uid 0", TEN_NS),
     Resume: Resume("a reason", "uid 0", TEN_NS),
+    FeedRestarted: FeedRestarted(TEN_NS),
+    ExternalHeld: ExternalHeld("zerodha", ()),
     ClosePosition: ClosePosition(
         broker="paper",
         strategy_id="momentum_1",

@@ -391,6 +391,22 @@ def test_a_0_found_at_the_start_waits_for_the_journal(server, tmp_path, earlier)
     assert not (tmp_path / "desk" / "KILL").exists()
 
 
+def test_a_0_found_at_the_start_is_no_kill_for_a_line_that_begins_anew_after_an_off(server, tmp_path):
+    server.ask("SET", KEY, "0")
+
+    async def main():
+        async with desk(server.url, tmp_path / "desk", obeys=False) as at_desk:
+            await at_desk.metrics.flush()
+            at_desk.metrics.looked.set()
+            await at_desk.metrics.obey()
+            await at_desk.off()
+            await at_desk.metrics.flush()
+            await at_desk.metrics.obey()
+            assert not at_desk.gate.killed
+
+    run(main)
+
+
 def test_where_writing_is_refused_the_key_is_still_obeyed(own, tmp_path, logged):
     async def main():
         async with desk(own.url, tmp_path / "desk") as at_desk:

@@ -17,6 +17,7 @@ from sessions import laid, plan, rows, until
 from alphapanda.errors import Fatal
 from alphapanda.events import Approved, Halt, OrderClosed, OrderStatus, Resume
 from alphapanda.live.gate import Gate
+from alphapanda.live.line import Line
 from alphapanda.live.switch import KillSwitch
 from alphapanda.pipeline import Stage
 from alphapanda.store import Store, StoreFailed, journal
@@ -617,3 +618,80 @@ def test_who_asks_what_is_left_waits_for_a_start_but_not_for_ever(path, monkeypa
             assert (await waiting)["leftovers"] == []
 
     run(main)
+
+
+@pytest.mark.parametrize("halted", [False, True])
+def test_a_store_that_failed_is_a_kill_for_the_next_start_before_anybody_else_runs(path, halted):
+    """The process may end before the switch has its turn. A journal that says so needs no file."""
+    gate = Gate()
+    switch = KillSwitch(gate, Line(lambda _: None), kill_file(path))
+    failure = StoreFailed("commit failed")
+    failure.why, failure.halted = "disk I/O error", halted
+    switch.store_failed(failure)
+    assert (gate.killed, gate.reason, gate.by) == (True, "disk I/O error", "store")
+    assert kill_file(path).exists() is not halted
+
+
+def test_a_fifo_in_the_place_of_the_kill_file_is_a_kill_and_blocks_nobody(path):
+    async def main():
+        os.mkfifo(kill_file(path))
+        async with switched(path) as (one, _):
+            assert one.gate.by == "kill file"
+
+    run(main)
+    assert words(path) == [(Halt, f"kill file {kill_file(path)}", "kill file")]
+
+
+def test_a_kill_file_that_nobody_can_look_at_counts_as_there(path):
+    """Its name is too long for the disk: nobody knows what the operator meant to put there."""
+    switch = KillSwitch(gate := Gate(), None, path.with_name("K" * 300))
+    switch.flag_file()
+    switch.flag_file()
+    assert (gate.killed, gate.by) == (True, "kill file")
+
+
+def test_an_off_that_finds_the_line_busy_for_too_long_does_not_take_effect_later(path, monkeypatch):
+    monkeypatch.setattr("alphapanda.live.switch.REARM_S", 0.05)
+
+    async def main():
+        async with switched(path) as (one, switch):
+            turns = one.turns([])
+            await switch.on("news", "uid 7")
+            async with turns.lock:
+                with pytest.raises(ValueError, match="the kill switch stays on; try again"):
+                    await switch.off("over", "uid 7", turns)
+            assert one.gate.killed
+
+    run(main)
+    assert words(path) == [(Halt, "news", "uid 7")]
+
+
+def test_an_off_whose_commit_comes_too_late_is_taken_back(path, monkeypatch):
+    """Who asked was told meanwhile that it stays on."""
+    monkeypatch.setattr("alphapanda.live.switch.REARM_S", 0.05)
+
+    async def main():
+        async with switched(path) as (one, switch):
+            turns = one.turns([])
+            await switch.on("news", "uid 7", flatten=True)
+            with busy(path):
+                off = asyncio.create_task(switch.off("over", "uid 7", turns))
+                await until(turns.lock.locked)
+                await asyncio.sleep(0.1)
+            with pytest.raises(ValueError, match="stays on"):
+                await off
+            assert one.gate.killed
+            await until(lambda: words(path)[-1][0] is Halt)
+            assert switch.flatten
+
+    run(main)
+    assert words(path) == [(Halt, "news", "uid 7"), (Resume, "over", "uid 7"), (Halt, "news", "uid 7")]
+
+
+def test_a_flag_that_nobody_could_write_down_any_more_is_kept_for_the_next_start(path):
+    switch = KillSwitch(Gate(), None, kill_file(path))
+    switch.end()
+    assert not kill_file(path).exists()
+    switch.on_signal()
+    switch.end()
+    assert kill_file(path).read_text() == "SIGUSR1\n"

@@ -20,6 +20,7 @@ from alphapanda.live.line import Line
 from alphapanda.live.stages import Execution
 from alphapanda.live.switch import KillSwitch
 from alphapanda.live.watchman import (
+    LONG_S,
     LOOK_S,
     SPARE,
     STACK_S,
@@ -101,6 +102,20 @@ def test_M41_entries_are_held_while_the_loop_is_stuck_and_go_on_by_themselves(tm
     said = desk.watchman.summary()
     assert said["max"] > STUCK_S * 1e6
     assert said["count"] > 1
+
+
+@pytest.mark.parametrize(("late_s", "looks_again"), [(1.0, False), (LONG_S + 1, True)])
+def test_a_loop_and_a_thread_that_slept_together_are_noticed_at_the_first_beat(tmp_path, late_s, looks_again):
+    """SIGSTOP stops both: nobody could look meanwhile. After long the books come before the next order."""
+    desk, woken = Desk(tmp_path), []
+    desk.watchman.woke = lambda: woken.append(late_s)
+    desk.watchman._beat(100.0, late_s)
+    assert f"stuck for {late_s:.2f} s" in desk.gate.closed(ENTRY).why
+    assert desk.gate.lets(EXIT)
+    assert bool(woken) is looks_again
+    desk.watchman._beat(100.0 + LOOK_S, 0.0)
+    assert desk.gate.lets(ENTRY)
+    assert desk.watchman.stalls == 1
 
 
 def test_an_exit_leaves_also_then(tmp_path):

@@ -248,7 +248,7 @@ def test_a_damaged_store_is_said_in_one_line(path):
     with pytest.raises(Fatal, match="cannot be read") as caught:
         offline.rows(path, "orders")
     assert "\n" not in str(caught.value)
-    with pytest.raises(CannotStart, match=r"cannot be written: .*; check storage.path"):
+    with pytest.raises(CannotStart, match=r"cannot be written: .*; restore a backup"):
         offline.switch(path, on=True, reason="news", by="uid 7")
     assert lock.holder(path) is None
 

@@ -100,3 +100,39 @@ def test_what_a_command_wrote_for_a_stopped_daemon_is_no_loss(path):
     write(path, [2])
     with closing(sqlite3.connect(path)) as connection:
         assert [type(event) for _, event in journal.read(connection)] == [RowTaken, Halt, RowTaken]
+
+
+def test_a_loss_behind_what_a_command_wrote_is_noticed(path):
+    write(path, [1])
+    old = path.read_bytes()
+    offline.switch(path, on=True, reason="stop", by="uid 0")
+    path.write_bytes(old)
+    with pytest.raises(CannotStart, match="row 2 was written, it ends at row 1"):
+        write(path, [2])
+
+
+def test_what_a_command_writes_does_not_hide_an_earlier_loss(path):
+    write(path, [1])
+    old = path.read_bytes()
+    write(path, [2, 3])
+    path.write_bytes(old)
+    for _ in range(3):  # as long as it was, but another one
+        offline.switch(path, on=True, reason="stop", by="uid 0")
+    with pytest.raises(CannotStart, match="row 3 was written, another is in its place"):
+        write(path, [4])
+
+
+def test_a_store_that_may_have_forgotten_orders_gives_none_of_its_tags_again(path):
+    """What the broker still has would be taken for the next order with that number."""
+
+    async def seed():
+        async with Store(path) as store:
+            return store.tag_seed
+
+    write(path, [1])
+    first = asyncio.run(seed())
+    assert asyncio.run(seed()) == first
+    tail_path(path).unlink()
+    second = asyncio.run(seed())
+    assert second != first
+    assert asyncio.run(seed()) == second

@@ -6,7 +6,7 @@ configuration key to change, so a refusal names it. Names and definitions: FIA b
 trading (2015), MiFID II RTS 6 article 15, SEC rule 15c3-5. A limit of 0 is off.
 """
 
-from alphapanda.core.rules.approvals import Approvals, Refusals
+from alphapanda.core.rules.approvals import Approvals, Refusals, its_fault
 from alphapanda.core.rules.asked import Asked
 from alphapanda.core.rules.claims import (
     NOT_OURS,
@@ -125,6 +125,7 @@ __all__ = [
     "WideSpread",
     "Worths",
     "impossible",
+    "its_fault",
     "limit_of",
     "not_a_number",
     "not_listed",

@@ -4,7 +4,7 @@ from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable, Mapping
 from typing import Any, Self
 
-from alphapanda.events import Book, Order, OrderStatus, PositionEffect, TransactionType
+from alphapanda.events import Book, Order, OrderStatus, PositionEffect, Refused, TransactionType, Verdict
 from alphapanda.times import DAY_NS
 
 Likeness = tuple[str, int, TransactionType, int]
@@ -181,6 +181,30 @@ def _likeness(order: Order, quantity: int) -> Likeness:
 
 def _kind(order: Order) -> Kind:
     return order.strategy_id, order.instrument.instrument_token, order.transaction_type, order.position_effect
+
+
+NOT_ITS_FAULT = frozenset(
+    {
+        "broker_held",
+        "broker_square_off",
+        "entries_held",
+        "instrument_not_listed",
+        "kill_switch",
+        "market_closed",
+        "price_not_trusted",
+        "square_off",
+        "strategy_paused",
+        "strategy_quarantined",
+        "symbol_held",
+    }
+)
+"""Refusals that say nothing of the strategy: they are not counted against it."""
+
+
+def its_fault(refused: Refused) -> bool:
+    """Is it counted against the strategy? What the operator asked for is not."""
+    own = refused.verdict is Verdict.REFUSED and not refused.signal.by
+    return own and refused.rule not in NOT_ITS_FAULT
 
 
 class Refusals:

@@ -33,9 +33,9 @@ from alphapanda.venues.zerodha.holds import EVERYTHING, Holds
 from alphapanda.venues.zerodha.lane import Lane
 from alphapanda.venues.zerodha.lingering import PATIENCE_S, Lingering
 from alphapanda.venues.zerodha.reading import START_S, Need, Reading
+from alphapanda.venues.zerodha.reported import Reported
 from alphapanda.venues.zerodha.requests import AUTOMATIC, Requests
 from alphapanda.venues.zerodha.roots import TIMEOUT_S, Roots
-from alphapanda.venues.zerodha.said import Said
 from alphapanda.venues.zerodha.session import Session
 from alphapanda.venues.zerodha.wire import Wire
 
@@ -111,9 +111,9 @@ class ZerodhaBroker:
         self._report: Reporter
         self._lets: Lets = lambda _order: False
         self._lane = Lane(governor, self._wire, session, self._may_leave)
-        self._said = Said(orders, fills)
+        self._reported = Reported(orders, fills)
         self._follow = partial(Follower, self.name, charges, quiet_period_s=quiet_period_s)
-        self._follower = self._follow(orders=self._said.orders.values(), fills=self._said.fills)
+        self._follower = self._follow(orders=self._reported.orders.values(), fills=self._reported.fills)
         self.labels = self._follower.labels
         self._cancels = Cancels()
         self._lingering = Lingering(max(PATIENCE_S, 2 * quiet_period_s))
@@ -133,7 +133,7 @@ class ZerodhaBroker:
 
     def place(self, order: Order) -> None:
         self._follower.placed(order)
-        self._said.placed(order)
+        self._reported.placed(order)
         self.touched(order)
         sent = _Sent(self._session)
         reduces = order.position_effect is PositionEffect.CLOSE
@@ -235,7 +235,9 @@ class ZerodhaBroker:
     def _begin_anew(self) -> None:
         """Whatever raised may have left the follower half changed: only what was reported counts."""
         self._stop()
-        self._follower = self._follow(orders=self._said.orders.values(), fills=self._said.fills)
+        ids = self._follower.ids
+        self._follower = self._follow(orders=self._reported.orders.values(), fills=self._reported.fills)
+        self._follower.ids |= ids
         self.labels |= self._follower.labels
         self._follower.labels = self.labels
         wanted, self._cancels = self._cancels.wanted(), Cancels()
@@ -322,7 +324,7 @@ class ZerodhaBroker:
         """Tell what was learnt, and do what follows from it."""
         for order, report in zip(followed.after, followed.reports, strict=True):
             self._report(report)
-            self._said.on_report(order, report)
+            self._reported.on_report(order, report)
             self.on_report(order, report)
             if report.kind in UNTRADED:
                 name = f"{order.order_id} ({order.transaction_type} {order.quantity} {order.instrument.key})"
@@ -345,11 +347,10 @@ class ZerodhaBroker:
 
     def _doubt(self) -> None:
         """What was under way when we last stopped is in doubt until the books say."""
-        now_ns = self._clock.now_ns()
+        now_s, now_ns, why = time.monotonic(), self._clock.now_ns(), "not known after a restart"
         for order in self._follower.living():
             if order.status in UNANSWERED:
-                doubt = self._follower.in_doubt
-                self._take(doubt(order.order_id, time.monotonic(), now_ns, "not known after a restart"))
+                self._take(self._follower.in_doubt(order.order_id, now_s, now_ns, why))
 
     def _read(self, orders: BookRead[OrderRow], trades: BookRead[TradeRow]) -> None:
         """A good reading. The newest of Kite's own stamps moves the market's clock; as text they sort."""
@@ -358,7 +359,7 @@ class ZerodhaBroker:
         self._clock.saw(stamp_ns(max(stamps, default=""), 0) // SECOND_NS)
         followed = self._follower.apply(orders, trades, self._clock.now_ns())
         self._take(followed)
-        self._said.let_go(self._follower.__contains__, self._clock.now_ns())
+        self._reported.let_go(self._follower.__contains__, self._clock.now_ns())
         self.on_book(followed.foreign, trades.rows)
         living = [(order, self._follower.row(order.order_id)) for order in self._follower.living()]
         for alarm in self._lingering.look(living, time.monotonic()):

@@ -46,10 +46,10 @@ from alphapanda.venues.zerodha.book_rows import OrderRow, TradeRow
 from alphapanda.venues.zerodha.books import Books
 from alphapanda.venues.zerodha.charging import Charging
 from alphapanda.venues.zerodha.external import Foreign
+from alphapanda.venues.zerodha.external_words import told, words_of
 from alphapanda.venues.zerodha.holds import EVERYTHING
 from alphapanda.venues.zerodha.outside import Outside, Worth, net_of, worths_of
 from alphapanda.venues.zerodha.reading import START_S
-from alphapanda.venues.zerodha.sayings import told, words_of
 from alphapanda.venues.zerodha.session import SessionDead
 
 INTERVAL_S = 30.0

@@ -36,7 +36,7 @@ GONE = (S.NOT_FOUND, S.REJECTED, S.WITHHELD)
 """Ended, and never traded."""
 PROOFS = 2
 KEPT_DAYS = 1
-"""So many days after it was made an order that has ended is still known, for an answer that comes late.
+"""So many days after its last news an order that has ended is still known, for an answer that comes late.
 Execution keeps them longer.
 """
 
@@ -72,6 +72,7 @@ class Follower:
         """(our order id, Kite's trade id)"""
         self.labels: set[str] = set()
         """Trade ids that are in our book, of whomever: there each is one trade."""
+        self.ids: set[str] = set()  # the broker's, of all that was ever ours: none becomes foreign
         self._asked_s = float("-inf")
         self._today = 0
         for order in orders:
@@ -180,7 +181,7 @@ class Follower:
                 whole = False
             elif row != known:
                 self._learn(out, row, now_ns)
-        out.foreign += [row for row in orders.rows if row.order_id not in self._by_id]
+        out.foreign += [row for row in orders.rows if row.order_id not in self.ids]
         for trade, life in self._news(trades.rows):
             self._trade(out, life, trade, now_ns)
         for life in [life for life in self._living.values() if life.ended is not None]:
@@ -198,15 +199,15 @@ class Follower:
             self._let_go(today - KEPT_DAYS)
 
     def _let_go(self, first_day: int) -> None:
-        """Of what was made before `first_day` only those stay whose end is not told."""
-        self._lives = {
+        """Of what was last heard of before `first_day` only those stay whose end is not told."""
+        kept = self._lives = {
             order_id: life
             for order_id, life in self._lives.items()
-            if order_id in self._living or day_of(life.order.created_ns) >= first_day
+            if order_id in self._living or day_of(life.order.updated_ns) >= first_day
         }
-        self._by_tag = {tag: life for tag, life in self._by_tag.items() if life.order.order_id in self._lives}
-        self._by_id = {id_: life for id_, life in self._by_id.items() if life.order.order_id in self._lives}
-        self._booked = {trade for trade in self._booked if trade[0] in self._lives}
+        self._by_tag = {tag: life for tag, life in self._by_tag.items() if life.order.order_id in kept}
+        self._by_id = {id_: life for id_, life in self._by_id.items() if life.order.order_id in kept}
+        self._booked = {trade for trade in self._booked if trade[0] in kept}
 
     def _whole(self, orders: BookRead[OrderRow], trades: BookRead[TradeRow], present: set[str]) -> bool:
         """Whether a book may prove that something is absent, as far as its ids tell."""
@@ -294,7 +295,6 @@ class Follower:
         if order.status in GONE:
             self._find(out, life, now_ns)
             order = life.order
-        price = trade.price
         time_ns = stamp_ns(trade.fill_timestamp or trade.exchange_timestamp, now_ns)
         out.reports.append(
             Report(
@@ -304,13 +304,13 @@ class Follower:
                 broker_order_id=order.broker_order_id,
                 trade_id=self._label(trade),
                 quantity=trade.quantity,
-                price=price,
-                charges=self._charges(order, price, trade.quantity, time_ns),
+                price=trade.price,
+                charges=self._charges(order, trade.price, trade.quantity, time_ns),
             )
         )
         crossed = S.CANCELLED if order.status is S.CANCELLED else S.PARTIAL
         status = S.FILLED if filled == order.quantity else crossed
-        value = order.filled_value + price * trade.quantity
+        value = order.filled_value + trade.price * trade.quantity
         self._become(out, life, status, filled_quantity=filled, filled_value=value)
 
     def _label(self, trade: TradeRow) -> str:
@@ -364,6 +364,7 @@ class Follower:
         self._by_tag[order.tag or order.order_id] = life
         if order.broker_order_id is not None:
             self._by_id[order.broker_order_id] = life
+            self.ids.add(order.broker_order_id)
             self._expected[order.broker_order_id] = day_of(order.created_ns)
         if not order.status.ended:
             self._living[order.order_id] = life
@@ -371,6 +372,7 @@ class Follower:
     def _bind(self, life: Life, broker_order_id: str) -> None:
         life.order = replace(life.order, broker_order_id=broker_order_id)
         self._by_id[broker_order_id] = life
+        self.ids.add(broker_order_id)
 
     def _tell(self, out: Followed, life: Life, kind: ReportKind, now_ns: int, reason: str = "") -> None:
         order = life.order

@@ -76,6 +76,8 @@ class Outside:
         self._orders = dict(known.orders)
         self._day = known.orders_day
         self._worths: Mapping[Key, Worth] = {}
+        self._tokens: dict[Key, int] = {}
+        """Of what was ordered: positions are read more seldom, and until then say nothing of it."""
 
     def on_book(self, rows: Iterable[OrderRow], now_ns: int) -> list[ExternalOrder]:
         """Orders that are new, or not what they were. `rows` are none of ours."""
@@ -85,6 +87,7 @@ class Outside:
         news = []
         for row in rows:
             order = external_order(self._broker, row, now_ns)
+            self._tokens[key_of(row.exchange, row.tradingsymbol, row.product)] = row.instrument_token
             known = self._orders.get(order.broker_order_id)
             if known is None or replace(order, time_ns=known.time_ns) != known:
                 self._orders[order.broker_order_id] = order
@@ -130,7 +133,7 @@ class Outside:
             exchange=key[0],
             tradingsymbol=key[1],
             product=key[2],
-            instrument_token=worth.instrument_token or nameless,
+            instrument_token=worth.instrument_token or self._tokens.get(key) or nameless,
             longest=longest,
             shortest=shortest,
             last_price=price,

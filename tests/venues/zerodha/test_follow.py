@@ -541,3 +541,26 @@ def test_what_was_let_go_leaves_its_trade_ids_and_nothing_else():
 
 def test_execution_keeps_an_order_longer_than_those_who_report_on_it():
     assert KEPT_DAYS < execution.KEPT_DAYS
+
+
+def test_what_was_let_go_is_not_taken_for_somebody_elses():
+    """Over a week-end, or where prices are of other days than the books, a book has older orders of ours."""
+    old = order(status=S.FILLED, filled_quantity=10, broker_order_id="B1")
+    now_ns = TEN_NS + (KEPT_DAYS + 2) * DAY_NS
+    books = read(row(status="COMPLETE", filled_quantity=10)), read(trade("T000001"))
+    again = Follower("paper", CHARGES, orders=[old], fills=[fill(trade=1)])
+    ran = placed()
+    ran.apply(*books, TEN_NS)
+    for follower in (again, ran):
+        followed = follower.apply(*books, now_ns)
+        assert "O000001" not in follower
+        assert (followed.foreign, followed.reports) == ([], [])
+
+
+def test_an_order_is_kept_by_its_last_news_not_by_the_prices_it_was_made_of():
+    """A broker that is rehearsed on prices of another year: its orders of today may still trade."""
+    now_ns = TEN_NS + 400 * DAY_NS
+    ended = order(status=S.CANCELLED, broker_order_id="B1", updated_ns=now_ns)
+    follower = Follower("paper", CHARGES, orders=[ended])
+    books = read(row(status="CANCELLED", filled_quantity=4)), read(trade(quantity=4))
+    assert kinds(follower.apply(*books, now_ns)) == [K.FILL]

@@ -118,3 +118,11 @@ def test_a_position_has_the_brokers_token_and_price_and_counts_without_them():
             exchange="NSE", tradingsymbol="TCS", product=MIS, instrument_token=-3, longest=0, shortest=1
         ),
     )  # fmt: skip
+
+
+def test_what_was_just_ordered_has_its_token_before_its_position_is_read():
+    """Without it no limit of the instrument would count it until then."""
+    outside = Outside("zerodha")
+    outside.on_book([row(instrument_token=INFY.instrument_token)], TEN_NS)
+    (found,) = outside.held({KEY: 5}, {}).positions
+    assert found.instrument_token == INFY.instrument_token

@@ -124,6 +124,7 @@ def test_an_order_that_was_found_holds_its_symbol_over_restarts_until_it_is_acce
         ours.settling.on_found(
             order(sequence=number, broker=BROKER, broker_order_id=f"B{number}"), "NOT_FOUND"
         )
+    assert "O000002" in ours.held[INFY.key], "at once"
     restarted = again(ours)
     assert "O000002" in restarted.held[INFY.key]
     with pytest.raises(ValueError, match="those that were: O000001, O000002"):

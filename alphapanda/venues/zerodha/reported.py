@@ -1,4 +1,4 @@
-"""What the line has heard of our orders. A follower that may be half changed is made anew from it."""
+"""What was reported of our orders to the line. A follower that may be half changed is made anew from it."""
 
 from collections.abc import Callable, Iterable
 
@@ -8,7 +8,7 @@ from alphapanda.events import Fill, Order, OrderStatus, Report, ReportKind, fill
 from alphapanda.times import day_of
 
 
-class Said:
+class Reported:
     """`orders` (by our id) and `fills` of one broker: the journal's, and what was reported since."""
 
     def __init__(self, orders: Iterable[Order], fills: Iterable[Fill]) -> None:

@@ -15,7 +15,7 @@ WHAT_TO_DO = {
 """By primary result code. https://www.sqlite.org/rescode.html"""
 
 
-def said(error: Exception) -> str:
+def in_words(error: Exception) -> str:
     """One line: what was said, and what to do where that is known."""
     what_to_do = WHAT_TO_DO.get(_code(error) & 0xFF)
     return f"{error}; {what_to_do}" if what_to_do else str(error)
