@@ -11,14 +11,26 @@ Row = dict[str, Any]
 
 def stored(settings: "Settings") -> Row:
     """Of a stopped daemon: what the store says, or the kill file that stops its next start."""
+    from alphapanda.errors import Fatal
     from alphapanda.store import offline
     from alphapanda.times import to_ist
 
     store, kill_file = Path(settings.storage.path), Path(settings.control.kill_file)
-    row = offline.kill_switch(store)
+    by_file = {
+        "on": True,
+        "reason": f"kill file {kill_file}",
+        "by": "kill file",
+        "since": None,
+        "leftovers": [],
+    }
+    try:
+        row = offline.kill_switch(store)
+    except Fatal:
+        if kill_file.exists():  # a full disk keeps the store from being read
+            return by_file
+        raise
     if not row["is_on"] and kill_file.exists():
-        words = f"kill file {kill_file}"
-        return {"on": True, "reason": words, "by": "kill file", "since": None, "leftovers": []}
+        return by_file
     return {
         "on": bool(row["is_on"]),
         "reason": row["reason"],

@@ -152,6 +152,7 @@ def _run(loaded: "Loaded", walking: Walking) -> int:
     import anyio
 
     from alphapanda.live.daemon import Daemon
+    from alphapanda.live.endings import leave
     from alphapanda.live.logs import start_logging
     from alphapanda.live.options import Options
 
@@ -169,7 +170,10 @@ def _run(loaded: "Loaded", walking: Walking) -> int:
             ready=_keep_what_is_there,
         )
         with redirect_stdout(sys.stderr):  # what a strategy prints
-            return anyio.run(Daemon(loaded, options).run)
+            try:
+                return anyio.run(Daemon(loaded, options).run)
+            except KeyboardInterrupt:  # the loop has ended without its tasks: threads would wait for ever
+                leave("interrupted in the loop")
 
 
 def _keep_what_is_there() -> None:

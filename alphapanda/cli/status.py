@@ -74,7 +74,12 @@ def stopped(store: Path, settings: "Settings") -> dict[str, Any]:
         raise Fatal(f"the daemon with pid {pid} holds {store} but does not answer; see its log")
     switch = stored(settings)
     # What was rehearsed goes on as a rehearsal or not at all, whatever the configuration says.
-    mode = Mode.REHEARSAL if store_mode(store) is Mode.REHEARSAL else mode_of(settings)
+    try:
+        mode = Mode.REHEARSAL if store_mode(store) is Mode.REHEARSAL else mode_of(settings)
+    except Fatal:
+        if not switch["on"]:
+            raise
+        mode = mode_of(settings)  # that it is on is said even where the store cannot be read
     return {
         "mode": mode.value,
         "state": "stopped",

@@ -379,8 +379,8 @@ class StrategyRunner:
             return None
 
     def _quarantine(self, hosted: Hosted, time_ns: int, error: BaseException) -> None:
-        if isinstance(error, KeyboardInterrupt):
-            raise error
+        if isinstance(error, KeyboardInterrupt) and self.overruns is None:
+            raise error  # a backtest is interrupted so; a daemon hears signals elsewhere
         hosted.state = QUARANTINED
         hosted.errors += 1
         self._subscribe()

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
+from typing import NoReturn
 
 import anyio
 from anyio.abc import TaskStatus
@@ -51,7 +52,7 @@ async def on_signals(stop: Callable[[], None], *, task_status: TaskStatus[None])
             stop()
 
 
-def leave(why: str) -> None:
+def leave(why: str) -> NoReturn:
     """At once, with code 1. May be called from any thread; the log is given its moment."""
     audit.error("{}: leaving at once, the journal decides at the next start", why)
     flush()

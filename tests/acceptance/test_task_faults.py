@@ -3,6 +3,8 @@
 `task_NAME` of the fail points: the task does it in the place of its work, as soon as it is started.
 """
 
+import re
+
 import pytest
 from exchange_server import exchange_server
 from oracle.evidence import Evidence
@@ -150,7 +152,10 @@ def test_M54_a_task_that_hangs_in_its_cleanup_does_not_keep_the_process(replay, 
     """From the failure to the exit there is a deadline (I11)."""
     ended = run(replay, "run", "--until-end", env=armed(f"task_{lingers}=linger", f"task_{fails}"))
     assert ended.code == 1
-    assert f"a task of {where} has not ended in 10 s: leaving at once" in ended.stderr.splitlines()[-1]
+    # Groups that end together are cancelled in no order that is promised: the first of them is named.
+    named = re.search(r"a task of (.+) has not ended in 10 s: leaving at once", ended.stderr.splitlines()[-1])
+    assert named, ended.stderr
+    assert named[1] in {where, "the line"}
 
 
 @pytest.mark.parametrize("place", ["intent_committed", "after_write:2", "report_booked:4"])

@@ -52,3 +52,15 @@ def test_an_on_that_is_on_already_keeps_its_first_reason(folder):
     assert done.exit_code == 0
     assert "ON: first (by " in done.stdout
     assert offline.kill_switch(store) == before
+
+
+def test_a_kill_file_is_told_where_the_store_cannot_be_read(folder):
+    store = folder / "var/alphapanda.db"
+    store.parent.mkdir(exist_ok=True)
+    store.write_bytes(b"no database" * 100)
+    asked = ["kill-switch", "status"]
+    assert "cannot be read" in str(CliRunner().invoke(app, asked).exception)
+    (folder / "var/KILL").write_text("")
+    done = CliRunner().invoke(app, asked)
+    assert done.exit_code == 0
+    assert "kill switch ON: kill file" in done.stdout

@@ -1,10 +1,12 @@
 """StrategyRunner under its operator: pause, resume, and closes in a strategy's name."""
 
+import pytest
 from builders import BUY, CLOSE, INFY, OPEN, SELL, TCS, TEN_NS, batch, fill, order, signal, tick
 from hypothesis import given
 from hypothesis import strategies as st
 
 from alphapanda.core.hosted import MAX_UNANSWERED, PAUSED, QUARANTINED, RUNNING
+from alphapanda.core.overruns import Overruns
 from alphapanda.core.runner import StrategyRunner
 from alphapanda.core.strategy import Strategy
 from alphapanda.events import (
@@ -54,6 +56,19 @@ class Dip(Strategy):
 
     def on_refused(self, signal, rule, why):
         self.refused.append((signal.signal_id, rule, why))
+
+
+class Still:
+    """A stopwatch on which no time passes."""
+
+    def now_ns(self):
+        return 0
+
+    def begin(self):
+        return 0
+
+    def own_ns(self, began_ns, ended_ns):
+        return 0
 
 
 class Forger(Strategy):
@@ -396,3 +411,21 @@ def test_nothing_is_opened_while_paused_whatever_comes_in_between_and_ids_go_on(
         ids += [one.signal_id for one in made]
         waiting += [one for one in said if type(one) is Refused]
     assert ids == [f"S{number:06d}" for number in range(1, len(ids) + 1)]
+
+
+def test_an_interrupt_that_a_strategy_makes_up_is_its_own_mistake_in_a_daemon():
+    """Where signals are heard elsewhere; a backtest is interrupted."""
+
+    class Interrupting(Dip):
+        def on_market_data(self, tick):
+            raise KeyboardInterrupt
+
+    def made():
+        return StrategyRunner([Interrupting("dip_1", [TOKEN], ["paper"], {})], instruments=[INFY])
+
+    with pytest.raises(KeyboardInterrupt):
+        prices(made(), 99.0)
+    runner = made()
+    runner.overruns = Overruns(Still(), live=False)
+    assert kinds(prices(runner, 99.0)) == [StrategyFailed]
+    assert runner.hosted["dip_1"].state == QUARANTINED
