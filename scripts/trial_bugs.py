@@ -39,7 +39,7 @@ def send_before_commit() -> None:
 
 def retry_of_a_post() -> None:
     """A placement without an answer is sent once more."""
-    placed = broker.ZerodhaBroker._placed  # noqa: SLF001
+    placed = broker.ZerodhaBroker._placed  # noqa: SLF001 - a bug is put there
     repeated = set[str]()
 
     def placed_again(self: Any, order: Any, answer: Any, sent: Any) -> None:
@@ -49,7 +49,7 @@ def retry_of_a_post() -> None:
         else:
             placed(self, order, answer, sent)
 
-    broker.ZerodhaBroker._placed = placed_again  # noqa: SLF001
+    broker.ZerodhaBroker._placed = placed_again  # noqa: SLF001 - a bug is put there
 
 
 def no_quiet_period() -> None:
@@ -65,7 +65,7 @@ def no_quiet_period() -> None:
 
 def forgotten_resubscribe() -> None:
     """After a reconnect the ticker is not told again what is wanted."""
-    subscribe = connection.Connection._subscribe  # noqa: SLF001
+    subscribe = connection.Connection._subscribe  # noqa: SLF001 - a bug is put there
     told = set[int]()
 
     async def once(self: Any, socket: Any) -> None:
@@ -73,7 +73,7 @@ def forgotten_resubscribe() -> None:
             told.add(self.number)
             await subscribe(self, socket)
 
-    connection.Connection._subscribe = once  # noqa: SLF001
+    connection.Connection._subscribe = once  # noqa: SLF001 - a bug is put there
 
 
 def kill_only_in_memory() -> None:

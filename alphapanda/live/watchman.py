@@ -247,4 +247,4 @@ def places(frame: FrameType | None) -> str:
     if frame is None:
         return "a place unknown"
     stack = StackSummary.extract(walk_stack(frame), limit=PLACES, lookup_lines=False)
-    return " < ".join(f"{os.path.basename(at.filename)}:{at.lineno} {at.name}" for at in stack)  # noqa: PTH119
+    return " < ".join(f"{os.path.basename(at.filename)}:{at.lineno} {at.name}" for at in stack)  # noqa: PTH119 - text
