@@ -33,9 +33,8 @@ from alphapanda.times import to_ns
 from alphapanda.venues.zerodha.books import Books
 from alphapanda.venues.zerodha.charging import Charging, beside_of
 from alphapanda.venues.zerodha.comparing import Comparer
-from alphapanda.venues.zerodha.external import Foreign
-from alphapanda.venues.zerodha.follow import Follower
 from alphapanda.venues.zerodha.official import Official
+from alphapanda.venues.zerodha.reconciliation import Reconciliation
 from alphapanda.venues.zerodha.roots import roots_at
 from alphapanda.venues.zerodha.session import Session
 
@@ -80,8 +79,8 @@ class Desk:
         self.official = Official(roots_at(trader.url), session, timeout_s=PATIENCE_S)
         orders, fills = list(journal.orders.values()), journal.fills
         charges = ZerodhaCharges(tariff(), fills)
-        self.follower = Follower(BROKER, charges, orders=orders, fills=fills)
-        self.foreign = Foreign(BROKER, charges, orders, fills, journal.known)
+        self.reconciliation = Reconciliation(BROKER, charges, orders=orders, fills=fills, known=journal.known)
+        self.external = self.reconciliation.external
         self.engine = TradingEngine(orders, [(each.broker, each.trade_id) for each in fills])
         self.charging = Charging(
             self.official.order_charges,
@@ -95,8 +94,7 @@ class Desk:
         )
         self.comparer = Comparer(
             self.books,
-            self.foreign,
-            broker=BROKER,
+            self.reconciliation,
             refresh=self.refresh,
             now_ns=self.now_ns,
             publish=journal.publish,
@@ -105,7 +103,6 @@ class Desk:
             halt=self.halts.append,
             charging=self.charging,
             ours=lambda: held_by(self.journal.fills),
-            known=journal.known,
             **{"interval_s": 0.05, "again_s": 0.02} | options,
         )
         self.comparer.report = self.on_report
@@ -116,11 +113,15 @@ class Desk:
     async def refresh(self):
         """As the broker reads its books."""
         orders, trades = await self.books.orders(), await self.books.trades()
-        followed = self.follower.apply(orders, trades, self.now_ns())
+        now_ns = self.now_ns()
+        resolutions = self.reconciliation.reconcile(orders, trades, now_ns)
+        followed = resolutions.followed
         for after, report in zip(followed.after, followed.reports, strict=True):
-            self.comparer.on_report(after, report)
             self.on_report(report)
-        self.comparer.on_book(followed.foreign, trades.rows)
+            self.reconciliation.told(after, report)
+            self.comparer.on_report(after, report)
+        self.comparer.on_book(resolutions)
+        self.reconciliation.all_told(now_ns)
 
     def on_report(self, report):
         for event in self.engine.on(report):
@@ -148,7 +149,7 @@ class Desk:
             [(each.broker, each.trade_id) for each in self.journal.fills],
         )
         self.journal.orders[made.order_id] = made
-        self.follower.placed(made)
+        self.reconciliation.placed(made)
         self.comparer.touched(made)
         self.trader.filled(key, side, quantity, product=product, tag=made.tag)
         return made

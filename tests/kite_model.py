@@ -14,7 +14,7 @@ from builders import INFY, SECOND, TEN_NS, batch, signal, tick
 from msgspec.structs import replace
 
 from alphapanda.core.charges import flat
-from alphapanda.core.comparison import Key, Reconciled, held_by, key_of
+from alphapanda.core.comparison import Key, held_by, key_of
 from alphapanda.events import (
     AccountOpened,
     Approved,
@@ -40,9 +40,9 @@ from alphapanda.store.recovery import Recovered, fold
 from alphapanda.times import DAY_NS, to_ist
 from alphapanda.venues.zerodha.book_rows import BookRead, HoldingRow, OrderRow, PositionRow, TradeRow
 from alphapanda.venues.zerodha.comparing import Comparer
-from alphapanda.venues.zerodha.external import Foreign
-from alphapanda.venues.zerodha.follow import UNANSWERED, Follower
+from alphapanda.venues.zerodha.follow import UNANSWERED
 from alphapanda.venues.zerodha.holds import Holds
+from alphapanda.venues.zerodha.reconciliation import Reconciliation
 from alphapanda.venues.zerodha.settling import Settling
 
 BROKER = "zerodha"
@@ -149,6 +149,16 @@ class Kite:
         return [rows[-1] for rows in shown if rows], [row for since, row in self.trades if since <= then_s]
 
 
+def read(
+    orders: Sequence[OrderRow], trades: Sequence[TradeRow], now_s: float, unreadable: int = 0
+) -> tuple[BookRead[OrderRow], BookRead[TradeRow]]:
+    """The pair of books, as one reading has it."""
+    return (
+        BookRead(rows=tuple(orders), asked_s=now_s, answered_s=now_s, unreadable=unreadable),
+        BookRead(rows=tuple(trades), asked_s=now_s, answered_s=now_s),
+    )
+
+
 class Portfolio:
     """The positions door of the model. What `meanwhile` does happens between the request and its answer."""
 
@@ -176,6 +186,18 @@ class Portfolio:
         return BookRead(rows=(row,), asked_s=self._kite.now_s, answered_s=self._kite.now_s)
 
 
+def begun(recovered: Recovered) -> Reconciliation:
+    """From what is written down, and nothing else."""
+    return Reconciliation(
+        BROKER,
+        flat(Money("0.1")),
+        quiet_period_s=QUIET_S,
+        orders=recovered.saved.orders,
+        fills=recovered.saved.fills,
+        known=recovered.reconciled.get(BROKER),
+    )
+
+
 class Ours:
     """One run of the daemon over a journal: nothing else is left of the runs before."""
 
@@ -189,7 +211,7 @@ class Ours:
         self.reports: list[Report] = []
         self.requests: list[str] = []
         """Tags of what was written to the wire."""
-        self.outside = ExternalHeld(BROKER, ())
+        self.exposed = ExternalHeld(BROKER, ())
         self._queue: deque[object] = deque()
         self._loop = loop
         if not journal:
@@ -202,17 +224,13 @@ class Ours:
         )  # fmt: skip
         self.cores = build_cores(plan, saved)
         self.cores.risk.on(batch(tick(), at=kite.day * 86_400))
-        charges = flat(Money("0.1"))
-        orders, fills = list(saved.orders), list(saved.fills)
-        self.follower = Follower(BROKER, charges, quiet_period_s=QUIET_S, orders=orders, fills=fills)
-        known = self.recovered.reconciled.get(BROKER, Reconciled())
-        self.foreign = Foreign(BROKER, charges, orders, fills, known, self.follower.labels)
+        self.reconciliation = begun(self.recovered)
+        self.follower, self.external = self.reconciliation.follower, self.reconciliation.external
         self.portfolio = Portfolio(kite)
         self.holds = Holds(self.held.__setitem__, self.held.pop)
         self.comparer = Comparer(
             self.portfolio,  # type: ignore[arg-type]  # it has the two doors that are asked
-            self.foreign,
-            broker=BROKER,
+            self.reconciliation,
             refresh=self._refresh,
             now_ns=lambda: kite.time_ns,
             publish=self.tap,
@@ -220,20 +238,17 @@ class Ours:
             release=lambda symbol: self.holds.release("comparison", symbol),
             halt=self.halts.append,
             ours=self.book,
-            known=known,
             again_s=0.0,
             start_s=0.0,
         )
         self.comparer.report = self.comparer.expose = self._queue.append
         self.settling = Settling(
             self.comparer,
-            self.foreign,
+            self.reconciliation,
             self.holds,
-            broker=BROKER,
             product="MIS",
             now_ns=lambda: kite.time_ns,
             publish=self.tap,
-            found=known.found.values(),
         )
         for order in self.follower.living():
             if order.status in UNANSWERED:
@@ -264,7 +279,7 @@ class Ours:
                             self.cores.risk.on(output)
                         self.tap(output)
                 case ExternalHeld():
-                    self.outside = event
+                    self.exposed = event
                     self.cores.risk.on(event)
                 case PlaceOrder(order):
                     self._place(order)
@@ -291,7 +306,7 @@ class Ours:
         sent = Report(order_id=order.order_id, kind=ReportKind.SENT, time_ns=order.created_ns)
         self._queue.append(sent)
         self.requests.append(order.tag)
-        self.follower.placed(order)
+        self.reconciliation.placed(order)
         self.comparer.touched(order)
 
     # what is learnt
@@ -300,19 +315,17 @@ class Ours:
         """As the broker tells it."""
         for after, report in zip(followed.after, followed.reports, strict=True):
             self._queue.append(report)
+            self.reconciliation.told(after, report)
             self.comparer.on_report(after, report)
         for order, was in followed.found:
             self.settling.on_found(order, was)
 
     def apply(self, orders: Sequence[OrderRow], trades: Sequence[TradeRow], unreadable: int = 0) -> None:
-        now_s = self.kite.now_s
-        pair = (
-            BookRead(rows=tuple(orders), asked_s=now_s, answered_s=now_s, unreadable=unreadable),
-            BookRead(rows=tuple(trades), asked_s=now_s, answered_s=now_s),
-        )
-        followed = self.follower.apply(*pair, self.kite.time_ns)
-        self.take(followed)
-        self.comparer.on_book(followed.foreign, trades)
+        pair = read(orders, trades, self.kite.now_s, unreadable)
+        resolutions = self.reconciliation.reconcile(*pair, self.kite.time_ns)
+        self.take(resolutions.followed)
+        self.comparer.on_book(resolutions)
+        self.reconciliation.all_told(self.kite.time_ns)
         self.carry()
 
     async def _refresh(self) -> None:
@@ -322,6 +335,9 @@ class Ours:
     def start(self) -> None:
         """The first good books, and the comparison: only then it is ready."""
         self.apply(*self.kite.books(self.kite.now_s))
+        self.compare_at_start()
+
+    def compare_at_start(self) -> None:
         self._loop.run_until_complete(self.comparer.at_start())
         self.carry()
 

@@ -38,6 +38,7 @@ from alphapanda.venues.zerodha.broker import ZerodhaBroker
 from alphapanda.venues.zerodha.calls import Calls
 from alphapanda.venues.zerodha.clock import MarketClock
 from alphapanda.venues.zerodha.governor import Governor, Limits
+from alphapanda.venues.zerodha.reconciliation import Reconciliation
 from alphapanda.venues.zerodha.roots import roots_at
 from alphapanda.venues.zerodha.session import Session
 
@@ -98,18 +99,18 @@ class Desk:
         roots = roots_at(server.url)
         self.books = Books(roots, self.session, Calls(self.governor))
         self.clock = MarketClock(time.monotonic_ns)
+        self.reconciliation = Reconciliation(
+            ZerodhaBroker.name, CHARGES, quiet_period_s=quiet_period_s, orders=orders, fills=self.fills
+        )
         self.broker = ZerodhaBroker(
+            reconciliation=self.reconciliation,
             roots=roots,
             session=self.session,
             books=self.books,
             governor=self.governor,
             clock=self.clock,
-            charges=CHARGES,
             hold=self.held.__setitem__,
             release=self.held.__delitem__,
-            orders=orders,
-            fills=self.fills,
-            quiet_period_s=quiet_period_s,
             timeout_s=timeout_s,
             start_s=start_s,
         )

@@ -5,7 +5,7 @@ on other prices. What they share is here.
 """
 
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,11 +16,11 @@ from loguru import logger
 from alphapanda.config import Mode, Settings, mode_of
 from alphapanda.config.redaction import REDACTOR
 from alphapanda.core.calendar import Calendar
-from alphapanda.core.charges import ZerodhaCharges
-from alphapanda.core.comparison import Reconciled, held_by
+from alphapanda.core.comparison import held_by
+from alphapanda.core.portfolio import PortfolioManager
 from alphapanda.core.strategy import Strategy
 from alphapanda.errors import Transient
-from alphapanda.events import REHEARSAL, Fill, Money, Order, TickBatch
+from alphapanda.events import REHEARSAL, Money, Order, TickBatch
 from alphapanda.live.gate import Gate
 from alphapanda.live.identity import asked, session_of
 from alphapanda.live.listing import Listing
@@ -35,9 +35,9 @@ from alphapanda.venues.zerodha.calls import Calls
 from alphapanda.venues.zerodha.charging import Charging, beside_of
 from alphapanda.venues.zerodha.clock import MarketClock
 from alphapanda.venues.zerodha.comparing import Comparer, open_hours
-from alphapanda.venues.zerodha.external import Foreign
 from alphapanda.venues.zerodha.governor import Governor, placed_lately, placements_today
 from alphapanda.venues.zerodha.official import Official
+from alphapanda.venues.zerodha.reconciliation import Reconciliation
 from alphapanda.venues.zerodha.roots import Roots, roots_of
 from alphapanda.venues.zerodha.session import Session
 from alphapanda.venues.zerodha.settling import Settling
@@ -147,48 +147,49 @@ class Account:
         lately = [wall_ns - (now_ns - at_ns) for at_ns in placed_lately(orders, now_ns)]
         self._governor.restore(placements_today(orders, day), day_of(wall_ns), lately)
         charges = zerodha_charges(fills)
+        reconciliation = Reconciliation(
+            NAME,
+            charges,
+            quiet_period_s=zerodha.quiet_period_s,
+            orders=orders,
+            fills=fills,
+            known=self._store.recovered.reconciled.get(NAME),
+        )
         broker = self._broker = ZerodhaBroker(
+            reconciliation=reconciliation,
             roots=self._roots,
             session=self._session,
             books=self._books,
             governor=self._governor,
             clock=self._clock,
-            charges=charges,
             hold=partial(gate.hold, NAME),
             release=partial(gate.release, NAME),
+            market_protection=zerodha.market_protection,
+        )
+        charging = Charging(
+            self._official.order_charges,
+            broker=NAME,
+            publish=self._store.tap,
+            now_ns=self._clock.now_ns,
+            beside=beside_of(charges),
+            known=reconciliation.known.charged,
             orders=orders,
             fills=fills,
-            market_protection=zerodha.market_protection,
-            quiet_period_s=zerodha.quiet_period_s,
         )
-        self._compare(broker, charges, orders, fills, cores)
+        self._compare(broker, reconciliation, charging, cores.portfolio)
         return {NAME: broker}
 
     def _compare(
         self,
         broker: ZerodhaBroker,
-        charges: ZerodhaCharges,
-        orders: Sequence[Order],
-        fills: Sequence[Fill],
-        cores: Cores,
+        reconciliation: Reconciliation,
+        charging: Charging,
+        portfolio: PortfolioManager,
     ) -> None:
-        known = self._store.recovered.reconciled.get(NAME, Reconciled())
         now_ns, tap = self._clock.now_ns, self._store.tap
-        charging = Charging(
-            self._official.order_charges,
-            broker=NAME,
-            publish=tap,
-            now_ns=now_ns,
-            beside=beside_of(charges),
-            known=known.charged,
-            orders=orders,
-            fills=fills,
-        )
-        foreign = Foreign(NAME, charges, orders, fills, known, broker.labels)
         comparer = self._comparer = Comparer(
             self._books,
-            foreign,
-            broker=NAME,
+            reconciliation,
             refresh=broker.refresh,
             now_ns=now_ns,
             publish=tap,
@@ -196,8 +197,7 @@ class Account:
             release=partial(broker.holds.release, COMPARISON),
             halt=self._halt,
             charging=charging,
-            ours=lambda: held_by(each for each in cores.portfolio.positions() if each.broker == NAME),
-            known=known,
+            ours=lambda: held_by(each for each in portfolio.positions() if each.broker == NAME),
             watching=self._holds_still,
         )
         broker.reading.compare = comparer.at_start
@@ -206,13 +206,11 @@ class Account:
         broker.touched = comparer.touched
         settling = self.settling = Settling(
             comparer,
-            foreign,
+            reconciliation,
             broker.holds,
-            broker=NAME,
             product=self._settings.zerodha.product,
             now_ns=now_ns,
             publish=tap,
-            found=known.found.values(),
         )
         broker.on_found = settling.on_found
 

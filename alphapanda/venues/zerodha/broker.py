@@ -1,23 +1,22 @@
 """The Zerodha broker: order requests by the lane, what became of them by Kite's books (`follow`, `reading`).
 
 An order request is written once. Its answer proves something or nothing; from then on only the books are
-asked. Updates of the ticker, and answers, only say that it is time to read them.
+asked, and `reconciliation` decides what they prove. Updates of the ticker, and answers, only say that it is
+time to read them.
 
 Where its tasks have failed and are run again, that is a restart: what was under way is in doubt, and nothing
 new leaves before the books are read and compared.
 """
 
 import time
-from collections.abc import Callable, Iterable, Sequence
-from functools import partial
+from collections.abc import Callable
 from typing import Any
 
 import anyio
 from anyio.abc import TaskStatus
 from loguru import logger
 
-from alphapanda.core.charges import Charges
-from alphapanda.events import Fill, Money, Order, PositionEffect, Report, ReportKind, TickBatch
+from alphapanda.events import Money, Order, PositionEffect, Report, ReportKind, TickBatch
 from alphapanda.fail_points import FailPoint, reach
 from alphapanda.times import SECOND_NS
 from alphapanda.venues.contract import Lets, Reporter
@@ -33,7 +32,7 @@ from alphapanda.venues.zerodha.holds import EVERYTHING, Holds
 from alphapanda.venues.zerodha.lane import Lane
 from alphapanda.venues.zerodha.lingering import PATIENCE_S, Lingering
 from alphapanda.venues.zerodha.reading import START_S, Need, Reading
-from alphapanda.venues.zerodha.reported import Reported
+from alphapanda.venues.zerodha.reconciliation import Reconciliation, Resolutions
 from alphapanda.venues.zerodha.requests import AUTOMATIC, Requests
 from alphapanda.venues.zerodha.roots import TIMEOUT_S, Roots
 from alphapanda.venues.zerodha.session import Session
@@ -54,8 +53,8 @@ def _on_report(_order: Order, _report: Report) -> None:
     """Nobody else listens."""
 
 
-def _on_book(_foreign: Sequence[OrderRow], _trades: Sequence[TradeRow]) -> None:
-    """Nobody else reads."""
+def _on_book(_resolutions: Resolutions) -> None:
+    """Nobody tells the rest."""
 
 
 def _touched(_order: Order) -> None:
@@ -67,13 +66,13 @@ def _on_found(_order: Order, _was: str) -> None:
 
 
 class ZerodhaBroker:
-    """`orders` and `fills` are the journal's of this broker. `hold` and `release` are the gate's, by symbol.
+    """`reconciliation` has what the journal says of it. `hold` and `release` are the gate's, by symbol.
 
     Whoever compares sets, before `run`: `reading.compare`, awaited at the start and after a renewal of the
     session, before anything trades; `on_report`, told of every report on an order of ours, with the order as
-    it is then; `on_book`, told of each good reading after its reports: rows that are not ours and all trades;
-    `touched`, told when something may happen to an order; `on_found`, of an order that had ended and is there
-    after all. `holds` is there for them too.
+    it is then; `on_book`, who tells what else a good reading has brought, after those reports; `touched`,
+    told when something may happen to an order; `on_found`, of an order that had ended and is there after all.
+    `holds` is there for them too.
     """
 
     name = "zerodha"
@@ -82,24 +81,21 @@ class ZerodhaBroker:
     def __init__(
         self,
         *,
+        reconciliation: Reconciliation,
         roots: Roots,
         session: Session,
         books: Books,
         governor: Governor,
         clock: MarketClock,
-        charges: Charges,
         hold: Callable[[str, str], None],
         release: Callable[[str], None],
-        orders: Iterable[Order] = (),
-        fills: Iterable[Fill] = (),
         market_protection: Money = AUTOMATIC,
-        quiet_period_s: float = 30.0,
         timeout_s: float = TIMEOUT_S,
         start_s: float = START_S,
     ) -> None:
         self.holds = Holds(hold, release)
         self.on_report: Callable[[Order, Report], None] = _on_report
-        self.on_book: Callable[[Sequence[OrderRow], Sequence[TradeRow]], None] = _on_book
+        self.on_book: Callable[[Resolutions], None] = _on_book
         self.touched: Callable[[Order], None] = _touched
         self.on_found: Callable[[Order, str], None] = _on_found
         self._session = session
@@ -111,16 +107,18 @@ class ZerodhaBroker:
         self._report: Reporter
         self._lets: Lets = lambda _order: False
         self._lane = Lane(governor, self._wire, session, self._may_leave)
-        self._reported = Reported(orders, fills)
-        self._follow = partial(Follower, self.name, charges, quiet_period_s=quiet_period_s)
-        self._follower = self._follow(orders=self._reported.orders.values(), fills=self._reported.fills)
-        self.labels = self._follower.labels
+        self._reconciliation = reconciliation
         self._cancels = Cancels()
-        self._lingering = Lingering(max(PATIENCE_S, 2 * quiet_period_s))
+        self._lingering = Lingering(max(PATIENCE_S, 2 * reconciliation.quiet_period_s))
         self._heard = anyio.Event()
         self._ran = False
         session.on_death.append(self._on_death)
         self.reading = Reading(books, session, self.holds, self._read, self._need, start_s=start_s)
+
+    @property
+    def _follower(self) -> Follower:
+        """Another one after a restart of the tasks."""
+        return self._reconciliation.follower
 
     # the contract
 
@@ -132,8 +130,7 @@ class ZerodhaBroker:
         """Kite matches."""
 
     def place(self, order: Order) -> None:
-        self._follower.placed(order)
-        self._reported.placed(order)
+        self._reconciliation.placed(order)
         self.touched(order)
         sent = _Sent(self._session)
         reduces = order.position_effect is PositionEffect.CLOSE
@@ -233,13 +230,8 @@ class ZerodhaBroker:
         self._lane.empty("the broker was stopped before it left")
 
     def _begin_anew(self) -> None:
-        """Whatever raised may have left the follower half changed: only what was reported counts."""
         self._stop()
-        ids = self._follower.ids
-        self._follower = self._follow(orders=self._reported.orders.values(), fills=self._reported.fills)
-        self._follower.ids |= ids
-        self.labels |= self._follower.labels
-        self._follower.labels = self.labels
+        self._reconciliation.begin_anew()
         wanted, self._cancels = self._cancels.wanted(), Cancels()
         for order_id in wanted:
             self._cancels.want(order_id)
@@ -324,7 +316,7 @@ class ZerodhaBroker:
         """Tell what was learnt, and do what follows from it."""
         for order, report in zip(followed.after, followed.reports, strict=True):
             self._report(report)
-            self._reported.on_report(order, report)
+            self._reconciliation.told(order, report)
             self.on_report(order, report)
             if report.kind in UNTRADED:
                 name = f"{order.order_id} ({order.transaction_type} {order.quantity} {order.instrument.key})"
@@ -357,10 +349,11 @@ class ZerodhaBroker:
         stamps = [row.exchange_update_timestamp or row.order_timestamp or "" for row in orders.rows]
         stamps += [row.fill_timestamp or "" for row in trades.rows]
         self._clock.saw(stamp_ns(max(stamps, default=""), 0) // SECOND_NS)
-        followed = self._follower.apply(orders, trades, self._clock.now_ns())
-        self._take(followed)
-        self._reported.let_go(self._follower.__contains__, self._clock.now_ns())
-        self.on_book(followed.foreign, trades.rows)
+        now_ns = self._clock.now_ns()
+        resolutions = self._reconciliation.reconcile(orders, trades, now_ns)
+        self._take(resolutions.followed)
+        self.on_book(resolutions)
+        self._reconciliation.all_told(now_ns)
         living = [(order, self._follower.row(order.order_id)) for order in self._follower.living()]
         for alarm in self._lingering.look(living, time.monotonic()):
             trading.error("{}", alarm)

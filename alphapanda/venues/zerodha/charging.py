@@ -16,7 +16,7 @@ from alphapanda.core.market import FEE, RMS
 from alphapanda.errors import Transient
 from alphapanda.events import ChargesCompared, Fill, Money, Order, Report, ReportKind, fill_of
 from alphapanda.times import day_of
-from alphapanda.venues.zerodha.foreign_trades import WHY
+from alphapanda.venues.zerodha.external_trade import WHY
 from alphapanda.venues.zerodha.official import Refused
 
 MOST_ROWS = 100

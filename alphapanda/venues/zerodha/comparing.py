@@ -8,7 +8,7 @@ difference that stands twice freezes the symbol, and three of them halt.
 """
 
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from typing import NamedTuple
 
 import anyio
@@ -25,7 +25,6 @@ from alphapanda.core.comparison import (
     Drift,
     Key,
     Net,
-    Reconciled,
     compare,
     key_of,
     unwatched,
@@ -42,14 +41,13 @@ from alphapanda.events import (
 )
 from alphapanda.times import MINUTE_NS, day_of, start_of
 from alphapanda.venues.contract import Reporter
-from alphapanda.venues.zerodha.book_rows import OrderRow, TradeRow
 from alphapanda.venues.zerodha.books import Books
 from alphapanda.venues.zerodha.charging import Charging
-from alphapanda.venues.zerodha.external import Foreign
+from alphapanda.venues.zerodha.external_orders import Worth, net_of, worths_of
 from alphapanda.venues.zerodha.external_words import told, words_of
 from alphapanda.venues.zerodha.holds import EVERYTHING
-from alphapanda.venues.zerodha.outside import Outside, Worth, net_of, worths_of
 from alphapanda.venues.zerodha.reading import START_S
+from alphapanda.venues.zerodha.reconciliation import Reconciliation, Resolutions
 from alphapanda.venues.zerodha.session import SessionDead
 
 INTERVAL_S = 30.0
@@ -88,7 +86,8 @@ def _nobody(_held: ExternalHeld) -> None:
 
 
 class Comparer:
-    """Also hears of every report and every book, so that `foreign` follows and what moves is left out.
+    """Also hears of every report, so that what moves is left out, and tells what was learnt of trades and
+    orders that are not ours.
 
     What is asked of the broker: `reading.compare` is `at_start`, and `on_report`, `on_book` and `touched` are
     those here.
@@ -102,9 +101,8 @@ class Comparer:
     def __init__(
         self,
         books: Books,
-        foreign: Foreign,
+        reconciliation: Reconciliation,
         *,
-        broker: str,
         refresh: Callable[[], Awaitable[None]],
         now_ns: Callable[[], int],
         publish: Callable[[Compared | ExternalSeen | ExternalOrder], None],
@@ -113,22 +111,21 @@ class Comparer:
         halt: Callable[[str], None],
         charging: Charging | None = None,
         ours: Callable[[], Net] | None = None,
-        known: Reconciled | None = None,
         watching: Callable[[int], bool] = open_hours,
         interval_s: float = INTERVAL_S,
         again_s: float = AGAIN_S,
         start_s: float = START_S,
     ) -> None:
-        self.ours = ours or foreign.held
+        self.ours = ours or reconciliation.external.held
         self.report: Reporter = lambda _report: None
         """Where adopted orders and their fills go: the line."""
         self.expose: Callable[[ExternalHeld], None] = _nobody
         """Who counts what is not ours, each time it has changed."""
-        self._outside = Outside(broker, known)
-        self._exposed = ExternalHeld(broker, ())
+        self._exposed = ExternalHeld(reconciliation.broker, ())
         self._books = books
-        self._foreign = foreign
-        self._broker = broker
+        self._reconciliation = reconciliation
+        self._external = reconciliation.external
+        self._broker = reconciliation.broker
         self._refresh = refresh
         self._now_ns = now_ns
         self._publish = publish
@@ -136,12 +133,12 @@ class Comparer:
         self._release = release
         self._halt = halt
         self._charging = charging
-        self._day = NEVER if known is None else known.day
+        self._day = reconciliation.known.day
         self._watching = watching
         self._interval_s = interval_s
         self._again_s = again_s
         self._start_s = start_s
-        self._joined = self._half = False
+        self._joined = False
         self._morning = anyio.Event()
         self._drift = Drift()
         self._touched: set[Key] = set()
@@ -162,19 +159,14 @@ class Comparer:
     def on_report(self, order: Order, report: Report) -> None:
         """Of an order that we placed; `order` as it is after the report."""
         self.touched(order)
-        self._half = True
-        self._foreign.on_report(order, report)
         if self._charging is not None:
             self._charging.on_report(order, report)
-        self._half = False
 
-    def on_book(self, foreign: Sequence[OrderRow], trades: Sequence[TradeRow]) -> None:
-        """After the reports of the same book: `foreign` are news of orders that are not ours."""
-        now_ns = self._now_ns()
-        self._half = True
-        for report in self._foreign.over(day_of(now_ns)):
+    def on_book(self, resolutions: Resolutions) -> None:
+        """After the reports of the same books on our own orders."""
+        for report in resolutions.over:
             self.report(report)
-        for trade, outputs in self._foreign.on_book(foreign, trades, now_ns):
+        for trade, outputs in resolutions.trades:
             self._touched.add(trade.key)
             trading.warning("{}", told(trade, outputs))
             for output in outputs:
@@ -184,19 +176,18 @@ class Comparer:
                 if isinstance(output, Report) and self._charging is not None:
                     self._charging.on_report(self._adopted(output), output)
                 self.report(output)
-        for order in self._outside.on_book(foreign, now_ns):
+        for order in resolutions.orders:
             self._publish(order)
         self._expose()
-        self._half = False
 
     def _expose(self) -> None:
-        held = self._outside.held(self._foreign.external, self._foreign.held())
+        held = self._reconciliation.exposure()
         if held != self._exposed:
             self._exposed = held
             self.expose(held)
 
     def _adopted(self, report: Report) -> Order:
-        orders = self._foreign.adopted(report.broker_order_id or "")
+        orders = self._external.adopted(report.broker_order_id or "")
         return next(order for order in orders if order.order_id == report.order_id)
 
     # comparing
@@ -208,7 +199,7 @@ class Comparer:
         login came late (`run`). Raises Fatal where the books cannot be read, CannotStart where the token is
         dead, and after a renewal Transient.
         """
-        if self._half:
+        if self._reconciliation.by_half:
             raise Fatal(f"{self._broker}: trades that are not ours may be booked by half: only a start helps")
         now_ns = self._now_ns()
         if not self._watching(now_ns):
@@ -295,12 +286,12 @@ class Comparer:
             if not touched:
                 break
         # By the fills told, not by our book: what is on its way there would be taken for external.
-        by_fills = compare(self._foreign.held(), theirs, self._foreign.external, touched)
-        for seen in self._foreign.found(unwatched(by_fills, why), why, now_ns):
+        by_fills = compare(self._external.held(), theirs, self._external.units, touched)
+        for seen in self._external.found(unwatched(by_fills, why), why, now_ns):
             self._publish(seen)
             trading.info("{}: {}", self._broker, words_of(seen))
         self._expose()
-        differences = compare(self.ours(), theirs, self._foreign.external, touched)
+        differences = compare(self.ours(), theirs, self._external.units, touched)
         if differences:
             await anyio.sleep(self._again_s)
             differences, theirs, touched, _ = await self._look()
@@ -357,19 +348,19 @@ class Comparer:
             if positions.unreadable or holdings.unreadable:
                 raise Transient("Kite's positions have rows that make no sense")
             theirs, worths = net_of(positions.rows, holdings.rows), worths_of(positions.rows, holdings.rows)
-            self._outside.take(worths)
-            if compare(self.ours(), theirs, self._foreign.external, self._touched):
+            self._reconciliation.others.take(worths)
+            if compare(self.ours(), theirs, self._external.units, self._touched):
                 await self._refresh()
             self._expose()
             touched = set(self._touched)
-            self.differences = compare(self.ours(), theirs, self._foreign.external, touched)
+            self.differences = compare(self.ours(), theirs, self._external.units, touched)
             return Look(self.differences, theirs, touched, worths)
 
     def _say(
         self, occasion: str, differences: tuple[Difference, ...], theirs: Net, touched: set[Key]
     ) -> None:
         self._last = differences
-        count = len({*theirs, *self.ours(), *self._foreign.external} - touched)
+        count = len({*theirs, *self.ours(), *self._external.units} - touched)
         self._publish(
             Compared(
                 broker=self._broker,

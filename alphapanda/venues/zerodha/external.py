@@ -36,7 +36,7 @@ from alphapanda.events import (
 )
 from alphapanda.times import day_of
 from alphapanda.venues.zerodha.book_rows import OrderRow, TradeRow
-from alphapanda.venues.zerodha.foreign_trades import WHY, ForeignTrade, foreign_trade
+from alphapanda.venues.zerodha.external_trade import WHY, ExternalTrade, external_trade
 
 Output = ExternalSeen | OrderAdopted | Report
 MILLISECOND_NS = 1_000_000
@@ -62,7 +62,7 @@ class Held(Struct):
             self.lots.append(Lot(left, price, traded_ns))
 
 
-class Foreign:
+class External:
     """`orders` and `fills` are all that were ever ours at this broker, `known` what the journal says beside.
 
     `labels` are the trade ids that the book has, shared with whoever else adds to it. `ours` has to be told
@@ -111,7 +111,7 @@ class Foreign:
                     self._done[trade] = self._done.get(trade, 0) + fill.quantity
 
     @property
-    def external(self) -> Net:
+    def units(self) -> Net:
         return {key: quantity for key, quantity in self._external.items() if quantity}
 
     def held(self) -> dict[Key, int]:
@@ -145,18 +145,18 @@ class Foreign:
             self.ours(fill_of(order, report))
 
     def on_book(
-        self, foreign: Iterable[OrderRow], trades: Iterable[TradeRow], now_ns: int
-    ) -> list[tuple[ForeignTrade, list[Output]]]:
-        """`foreign` are new or changed orders that are not ours, `trades` all trades of the day.
+        self, orders: Iterable[OrderRow], trades: Iterable[TradeRow], now_ns: int
+    ) -> list[tuple[ExternalTrade, list[Output]]]:
+        """`orders` are new or changed ones that are not ours, `trades` all trades of the day.
 
-        To be called after the reports of the same book on our own orders are told. The answer has the trades
+        To be called after `on_report` of what the same book says of our own orders. The answer has the trades
         that were news; `now_ns` stands in for a time that the broker left out.
         """
-        self._orders |= {order.order_id: order for order in foreign}
+        self._orders |= {order.order_id: order for order in orders}
         told = []
         for row in trades:
             order = self._orders.get(row.order_id)
-            trade = None if order is None else foreign_trade(order, row, now_ns)
+            trade = None if order is None else external_trade(order, row, now_ns)
             if trade is not None and (outputs := self.theirs(trade)):
                 told.append((trade, outputs))
         return told
@@ -186,7 +186,7 @@ class Foreign:
                     )
         return reports
 
-    def theirs(self, trade: ForeignTrade) -> list[Output]:
+    def theirs(self, trade: ExternalTrade) -> list[Output]:
         """What follows in our books from a trade that is not ours; nothing when it was told before."""
         left = trade.quantity - self._done.get((trade.order_id, trade.trade_id), 0)
         outputs: list[Output] = []
@@ -273,7 +273,7 @@ class Foreign:
         self.ours(fill_of(order, report))
         return [*outputs, OrderAdopted(order), report]
 
-    def _shares(self, trade: ForeignTrade, quantity: int) -> Iterator[tuple[Held, int]]:
+    def _shares(self, trade: ExternalTrade, quantity: int) -> Iterator[tuple[Held, int]]:
         """Who holds the other side, and how much of it the trade closes: all of one before the next."""
         sign = trade.transaction_type.sign
         owners = [held for held in self._held.get(trade.key, {}).values() if held.quantity * sign < 0]
@@ -283,7 +283,7 @@ class Foreign:
                 yield held, units
             quantity -= units
 
-    def _move(self, trade: ForeignTrade, units: int) -> ExternalSeen:
+    def _move(self, trade: ExternalTrade, units: int) -> ExternalSeen:
         exchange, tradingsymbol, product = key = trade.key
         change = trade.transaction_type.sign * units
         self._external[key] = self._external.get(key, 0) + change
@@ -301,7 +301,7 @@ class Foreign:
             trade_id=trade.trade_id,
         )
 
-    def _adopt(self, held: Held, trade: ForeignTrade, units: int) -> Order:
+    def _adopt(self, held: Held, trade: ExternalTrade, units: int) -> Order:
         """It is filled whole at once. Its tag is its id: the engine gives it that."""
         before = self._adopted.setdefault(trade.order_id, [])
         number = f"-{len(before) + 1}" if before else ""
@@ -329,7 +329,7 @@ class Foreign:
         before.append(order)
         return order
 
-    def _fill(self, order: Order, trade: ForeignTrade, units: int) -> Report:
+    def _fill(self, order: Order, trade: ExternalTrade, units: int) -> Report:
         charges = self._charges(self._so_far(order), trade.price, units, trade.time_ns)
         report = Report(
             order_id=order.order_id,
@@ -353,7 +353,7 @@ class Foreign:
         self.ours(fill_of(order, report))
         return report
 
-    def _label(self, trade: ForeignTrade, order: Order, units: int) -> str:
+    def _label(self, trade: ExternalTrade, order: Order, units: int) -> str:
         """The broker's trade id; with our order's where several share it, or another trade has had it."""
         shared = units != trade.quantity or trade.trade_id in self._labels
         label = f"{trade.trade_id}/{order.order_id}" if shared else trade.trade_id
@@ -370,7 +370,7 @@ class Foreign:
             filled_value=sum((part.filled_value for part in parts), Money(0)),
         )
 
-    def _count(self, trade: ForeignTrade, units: int) -> None:
+    def _count(self, trade: ExternalTrade, units: int) -> None:
         known = trade.order_id, trade.trade_id
         self._done[known] = self._done.get(known, 0) + units
 

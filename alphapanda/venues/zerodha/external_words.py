@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 from alphapanda.core.comparison import OPENING, OVERNIGHT
 from alphapanda.events import ExternalSeen, OrderAdopted, Report
-from alphapanda.venues.zerodha.foreign_trades import ForeignTrade
+from alphapanda.venues.zerodha.external_trade import ExternalTrade
 
 
-def told(trade: ForeignTrade, outputs: Sequence[ExternalSeen | OrderAdopted | Report]) -> str:
+def told(trade: ExternalTrade, outputs: Sequence[ExternalSeen | OrderAdopted | Report]) -> str:
     of = [
         f"{output.order.quantity} of {output.order.strategy_id}"
         for output in outputs

@@ -2,7 +2,7 @@
 
 Rules, each of which a day on the real wire has needed:
 
- * An order is ours by the id that Kite gave it, else by its tag. What is not ours is foreign, and left alone.
+ * An order is ours by the id that Kite gave it, else by its tag. What is not ours is left alone.
  * No answer is no rejection: the order is in doubt until a book shows it, or until its absence is proven: by
    two books in a row, asked after the quiet period, that lack nothing Kite ever showed us today, say nothing
    less than we know, and have no row that we cannot read.
@@ -43,7 +43,7 @@ Execution keeps them longer.
 
 class Follower:
     """`orders` and `fills` are the journal's of every day: tags and trades are known by them. Those that the
-    broker made by itself (sequence 0) have no approval of ours behind them, and are foreign here too.
+    broker made by itself (sequence 0) have no approval of ours behind them, and are external here too.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class Follower:
         """(our order id, Kite's trade id)"""
         self.labels: set[str] = set()
         """Trade ids that are in our book, of whomever: there each is one trade."""
-        self.ids: set[str] = set()  # the broker's, of all that was ever ours: none becomes foreign
+        self.ids: set[str] = set()  # the broker's, of all that was ever ours: none becomes external
         self._asked_s = float("-inf")
         self._today = 0
         for order in orders:
@@ -181,7 +181,7 @@ class Follower:
                 whole = False
             elif row != known:
                 self._learn(out, row, now_ns)
-        out.foreign += [row for row in orders.rows if row.order_id not in self.ids]
+        out.others += [row for row in orders.rows if row.order_id not in self.ids]
         for trade, life in self._news(trades.rows):
             self._trade(out, life, trade, now_ns)
         for life in [life for life in self._living.values() if life.ended is not None]:

@@ -40,7 +40,7 @@ class Followed(Struct):
     """`reports` are in the order of their truth; `after` has the order as each of them leaves it.
 
     `settled` are ids of orders that are in doubt no more; `found` are orders that had ended and live, with
-    what they had ended as; `foreign` are all rows of a book that are not ours; `alarms` are sentences for the
+    what they had ended as; `others` are all rows of a book that are not ours; `alarms` are sentences for the
     operator.
     """
 
@@ -48,7 +48,7 @@ class Followed(Struct):
     after: list[Order] = field(default_factory=list)
     settled: list[str] = field(default_factory=list)
     found: list[tuple[Order, str]] = field(default_factory=list)
-    foreign: list[OrderRow] = field(default_factory=list)
+    others: list[OrderRow] = field(default_factory=list)
     alarms: list[str] = field(default_factory=list)
 
     def twice(self, order: Order, broker_order_id: str) -> None:

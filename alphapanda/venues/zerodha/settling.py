@@ -3,7 +3,7 @@
 Nothing is sent. What is decided goes the way of everything else that is learnt: the journal, and the line.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from alphapanda.core.comparison import OPERATOR, Key, compare, names_of
 from alphapanda.events import (
@@ -22,35 +22,33 @@ from alphapanda.events import (
 )
 from alphapanda.venues.zerodha.broker import FOUND
 from alphapanda.venues.zerodha.comparing import Comparer, Look
-from alphapanda.venues.zerodha.external import Foreign
 from alphapanda.venues.zerodha.holds import Holds
+from alphapanda.venues.zerodha.reconciliation import Reconciliation
 
 
 class Settling:
-    """`found` are orders that wait for the operator's word: their symbols are held from the start. `product`
-    is that of every order of ours. ValueError is what the operator asked for in vain.
+    """Orders that were found and wait for the operator's word hold their symbols from the start. `product` is
+    that of every order of ours. ValueError is what the operator asked for in vain.
     """
 
     def __init__(
         self,
         comparer: Comparer,
-        foreign: Foreign,
+        reconciliation: Reconciliation,
         holds: Holds,
         *,
-        broker: str,
         product: str,
         now_ns: Callable[[], int],
         publish: Callable[[OrderFound | OrderAccepted], None],
-        found: Iterable[OrderFound] = (),
     ) -> None:
         self.comparer = comparer
-        self._foreign = foreign
+        self._external = reconciliation.external
         self._holds = holds
-        self._broker = broker
+        self._broker = reconciliation.broker
         self._product = product
         self._now_ns = now_ns
         self._publish = publish
-        self._found = {each.order_id: each for each in found}
+        self._found = dict(reconciliation.known.found)
         for each in self._found.values():
             self._hold(each)
 
@@ -104,10 +102,10 @@ class Settling:
         key = self._key(look, symbol, product, what="differs")
         (difference,) = [
             each
-            for each in compare(self.comparer.ours(), look.theirs, self._foreign.external)
+            for each in compare(self.comparer.ours(), look.theirs, self._external.units)
             if (each.exchange, each.tradingsymbol, each.product) == key
         ]
-        (seen,) = self._foreign.found([difference], OPERATOR, self._now_ns(), by=by, reason=reason)
+        (seen,) = self._external.found([difference], OPERATOR, self._now_ns(), by=by, reason=reason)
         return seen
 
     def adopted(
@@ -135,7 +133,7 @@ class Settling:
             raise ValueError(f"{self._broker} names no price of {instrument.key}: say --price")
         now_ns = self._now_ns()
         order = Order(
-            order_id=self._foreign.name_at(now_ns),
+            order_id=self._external.name_at(now_ns),
             tag="",
             sequence=0,
             signal_id="",
@@ -155,23 +153,23 @@ class Settling:
             reason=reason,
         )
         self.comparer.touched(order)
-        return self._foreign.give(order, at)
+        return self._external.give(order, at)
 
     def _effect(self, key: Key, strategy_id: str, quantity: int) -> PositionEffect:
-        held = self._foreign.held_of(key, strategy_id)
+        held = self._external.held_of(key, strategy_id)
         reduces = held * quantity < 0 and abs(quantity) <= abs(held)
         return PositionEffect.CLOSE if reduces else PositionEffect.OPEN
 
     def _key(self, look: Look, symbol: str, product: str | None, *, what: str) -> Key:
         """The one position of this symbol that is spoken of. It must hold still."""
-        ours, external = self.comparer.ours(), self._foreign.external
+        ours, external = self.comparer.ours(), self._external.units
         there = {*look.theirs, *ours, *external}
         of = [key for key in sorted(there) if symbol in names_of(key) and product in (None, key[2])]
         if what == "differs":
             meant = [key for key in of if look.theirs.get(key, 0) != ours.get(key, 0) + external.get(key, 0)]
         else:
             meant = [key for key in of if look.theirs.get(key, 0) != ours.get(key, 0)]
-        told = self._foreign.held()
+        told = self._external.held()
         if any(key in look.touched or ours.get(key, 0) != told.get(key, 0) for key in of):
             raise ValueError(f"{symbol} trades just now: ask again in a moment")
         if not meant:

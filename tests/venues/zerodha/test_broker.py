@@ -135,23 +135,25 @@ def test_it_does_not_start_without_its_books(server, fault, kind, words):
     assert words in str(error)
 
 
-def test_a_hand_order_is_foreign_and_left_alone(server):
+def ids_of(seen):
+    return {row.order_id for resolutions in seen for row in resolutions.followed.others}
+
+
+def test_a_hand_order_is_not_ours_and_left_alone(server):
     seen = []
 
     async def act(desk):
-        desk.broker.on_book = lambda foreign, trades: seen.append((foreign, trades))
+        desk.broker.on_book = seen.append
         form = {"exchange": "NSE", "tradingsymbol": "TCS", "transaction_type": "BUY", "quantity": 2}
         made = server.admin(
             "orders", form | {"product": "CNC", "order_type": "MARKET", "market_protection": -1}
         )
         desk.broker.wake()
-        await desk.until(
-            lambda: seen and any(row.order_id == made["order_id"] for row in seen[-1][0]), "foreign"
-        )
+        await desk.until(lambda: made["order_id"] in ids_of(seen), "it is shown")
         assert desk.reports == []
 
     on_desk(server, act)
-    assert K.FOUND not in [report for report, _ in seen]
+    assert not any(resolutions.followed.reports for resolutions in seen)
 
 
 def test_a_change_at_the_door_is_taken_and_the_twenty_sixth_is_not_sent(server):

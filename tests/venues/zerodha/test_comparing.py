@@ -11,9 +11,9 @@ from alphapanda.core.market import FEE, RMS
 from alphapanda.errors import CannotStart, Fatal
 from alphapanda.events import ChargesCompared, Compared, ExternalSeen, OrderStatus
 from alphapanda.venues.zerodha.book_rows import HoldingRow, PositionRow
-from alphapanda.venues.zerodha.foreign_trades import EXTERNAL
+from alphapanda.venues.zerodha.external_orders import net_of
+from alphapanda.venues.zerodha.external_trade import EXTERNAL
 from alphapanda.venues.zerodha.holds import EVERYTHING
-from alphapanda.venues.zerodha.outside import net_of
 
 INFY, TCS, ITC, TATA = (
     key_of("NSE", "INFY", "MIS"),
@@ -91,12 +91,12 @@ def test_M31_a_hand_order_closes_what_is_not_ours_then_ours_and_our_book_follows
         by_hand(trader, SHARE, "BUY", 2)
         by_hand(trader, SHARE, "SELL", 6)
         await desk.until(lambda: desk.ours() == {INFY: 6})
-        assert dict(desk.foreign.external)[ITC] == 40
-        assert INFY not in desk.foreign.external
+        assert dict(desk.external.units)[ITC] == 40
+        assert INFY not in desk.external.units
         by_hand(trader, SHARE, "SELL", 9)
         await desk.comparer.at_end_of_day()
         assert desk.ours() == {}
-        assert desk.foreign.external[INFY] == -3
+        assert desk.external.units[INFY] == -3
         assert not desk.held
         assert not desk.halts
 
@@ -187,7 +187,7 @@ def test_M33_on_a_new_day_the_books_are_empty_and_what_was_carried_is_in_the_hol
     async def second(desk):
         await desk.comparer.at_start()
         assert not desk.halts
-        assert desk.foreign.external[key_of("NSE", "TCS", "CNC")] == 7
+        assert desk.external.units[key_of("NSE", "TCS", "CNC")] == 7
         desk.place(SHARE, "SELL", 4, product="CNC")
         await desk.comparer.at_end_of_day()
         assert desk.ours() == {key_of("NSE", "INFY", "CNC"): 6}

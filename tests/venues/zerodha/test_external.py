@@ -25,8 +25,8 @@ from alphapanda.events import (
 from alphapanda.tables import tariff
 from alphapanda.times import day_of
 from alphapanda.venues.zerodha.book_rows import OrderRow, TradeRow
-from alphapanda.venues.zerodha.external import Foreign
-from alphapanda.venues.zerodha.foreign_trades import EXTERNAL, ForeignTrade
+from alphapanda.venues.zerodha.external import External
+from alphapanda.venues.zerodha.external_trade import EXTERNAL, ExternalTrade
 
 BROKER = "zerodha"
 BSE_INFY = Instrument(500209, "BSE", "INFY")
@@ -49,7 +49,7 @@ def trade(side=SELL, quantity=10, number=1, order_id="26041500001", instrument=I
         "price": Money(100),
         "time_ns": TEN_NS,
     }
-    return ForeignTrade(**defaults | fields)
+    return ExternalTrade(**defaults | fields)
 
 
 def ours(side=BUY, quantity=10, number=1, **fields):
@@ -72,12 +72,12 @@ class Books:
         self.engine = TradingEngine(
             self.orders.values(), [(each.broker, each.trade_id) for each in self.fills]
         )
-        self.foreign = Foreign(BROKER, no_charges, self.orders.values(), self.fills, self.known)
+        self.external = External(BROKER, no_charges, self.orders.values(), self.fills, self.known)
 
     def trade_ours(self, each):
         self._move(each.instrument, each.product, each.signed_quantity)
         self.fills.append(each)
-        self.foreign.ours(each)
+        self.external.ours(each)
 
     def trade_theirs(self, each, written=None):
         self.told.append(each)
@@ -86,7 +86,7 @@ class Books:
 
     def tell(self, each, written=None):
         """Only so many of the outputs come to the journal before a crash."""
-        for output in self.foreign.theirs(each)[:written]:
+        for output in self.external.theirs(each)[:written]:
             if isinstance(output, ExternalSeen):
                 self.known.on(output)
                 continue
@@ -148,11 +148,11 @@ def test_ours_and_external_are_the_brokers_net_at_every_point(course):
         for each in books.told:  # every book says every trade of the day again
             books.tell(each)
         assert not books.differences()
-        assert books.foreign.held() == held_by(books.fills)
-        assert dict(books.foreign.external) == {k: n for k, n in books.known.external.items() if n}
+        assert books.external.held() == held_by(books.fills)
+        assert dict(books.external.units) == {k: n for k, n in books.known.external.items() if n}
         assert not books.engine.open_orders()
     for each in books.told:
-        assert not books.foreign.theirs(each)
+        assert not books.external.theirs(each)
 
 
 @given(courses)
@@ -173,8 +173,8 @@ def test_a_restart_at_any_point_changes_nothing(course):
 
 def test_what_is_not_ours_is_reduced_before_what_strategies_hold():
     known = Reconciled(external={key_of("NSE", "INFY", "MIS"): 4})
-    foreign = Foreign(BROKER, no_charges, fills=[ours(BUY, 10)], known=known)
-    seen, adopted, filled = foreign.theirs(trade(SELL, 6))
+    external = External(BROKER, no_charges, fills=[ours(BUY, 10)], known=known)
+    seen, adopted, filled = external.theirs(trade(SELL, 6))
     assert (seen.change, seen.quantity) == (-4, 0)
     assert (adopted.order.quantity, filled.quantity) == (2, 2)
     assert adopted.order.strategy_id == "momentum_1"
@@ -188,43 +188,43 @@ def test_the_strategy_with_the_oldest_lot_goes_first_and_goes_whole():
     ]
     adopted = [
         (output.order.strategy_id, output.order.quantity, output.order.order_id)
-        for output in Foreign(BROKER, no_charges, fills=fills).theirs(trade(SELL, 17))
+        for output in External(BROKER, no_charges, fills=fills).theirs(trade(SELL, 17))
         if isinstance(output, OrderAdopted)
     ]
     assert adopted == [("early", 10, "X26041500001"), ("late", 5, "X26041500001-2")]
 
 
 def test_the_rest_of_a_trade_is_not_ours():
-    foreign = Foreign(BROKER, no_charges, fills=[ours(BUY, 10)])
-    seen, *_ = foreign.theirs(trade(SELL, 25))
+    external = External(BROKER, no_charges, fills=[ours(BUY, 10)])
+    seen, *_ = external.theirs(trade(SELL, 25))
     assert (seen.change, seen.quantity) == (-15, -15)
-    assert foreign.external == {key_of("NSE", "INFY", "MIS"): -15}
-    assert foreign.held() == {}
+    assert external.units == {key_of("NSE", "INFY", "MIS"): -15}
+    assert external.held() == {}
 
 
 def test_a_trade_on_our_own_side_leaves_strategies_alone():
-    foreign = Foreign(BROKER, no_charges, fills=[ours(BUY, 10)])
-    (seen,) = foreign.theirs(trade(BUY, 5))
+    external = External(BROKER, no_charges, fills=[ours(BUY, 10)])
+    (seen,) = external.theirs(trade(BUY, 5))
     assert isinstance(seen, ExternalSeen)
-    assert foreign.held() == {key_of("NSE", "INFY", "MIS"): 10}
+    assert external.held() == {key_of("NSE", "INFY", "MIS"): 10}
 
 
 def test_another_product_of_the_same_share_is_another_position():
-    foreign = Foreign(BROKER, no_charges, fills=[ours(BUY, 10, product="CNC")])
-    (seen,) = foreign.theirs(trade(SELL, 5, product="MIS"))
+    external = External(BROKER, no_charges, fills=[ours(BUY, 10, product="CNC")])
+    (seen,) = external.theirs(trade(SELL, 5, product="MIS"))
     assert seen.quantity == -5
 
 
 def test_delivery_shares_sold_on_the_other_exchange_close_those_that_are_held():
-    foreign = Foreign(BROKER, no_charges, fills=[ours(BUY, 10, product="CNC")])
-    adopted, _ = foreign.theirs(trade(SELL, 10, product="CNC", instrument=BSE_INFY))
+    external = External(BROKER, no_charges, fills=[ours(BUY, 10, product="CNC")])
+    adopted, _ = external.theirs(trade(SELL, 10, product="CNC", instrument=BSE_INFY))
     assert adopted.order.instrument == INFY
-    assert foreign.held() == {}
+    assert external.held() == {}
 
 
 def test_an_adopted_order_is_a_close_of_whoever_made_it_and_fills_at_once():
-    foreign = Foreign(BROKER, no_charges, fills=[ours(BUY, 10)])
-    adopted, filled = foreign.theirs(trade(SELL, 10, by=RMS))
+    external = External(BROKER, no_charges, fills=[ours(BUY, 10)])
+    adopted, filled = external.theirs(trade(SELL, 10, by=RMS))
     engine = TradingEngine()
     (opened,) = engine.on(adopted)
     assert opened.order.closed_by_hand
@@ -236,12 +236,12 @@ def test_an_adopted_order_is_a_close_of_whoever_made_it_and_fills_at_once():
 
 
 def test_a_trade_that_several_share_or_whose_id_is_in_the_book_gets_ids_of_its_own():
-    shared = Foreign(
+    shared = External(
         BROKER, no_charges, fills=[ours(BUY, 4, 1, strategy_id="a"), ours(BUY, 6, 2, strategy_id="b")]
     )
     parts = [each.trade_id for each in shared.theirs(trade(SELL, 10, by=RMS)) if isinstance(each, Report)]
     assert parts == ["1/X26041500001", "1/X26041500001-2"]
-    taken = Foreign(BROKER, no_charges, fills=[ours(BUY, 10)], labels={"1"})
+    taken = External(BROKER, no_charges, fills=[ours(BUY, 10)], labels={"1"})
     _, filled = taken.theirs(trade(SELL, 10, by=RMS))
     assert filled.trade_id == "1/X26041500001"
 
@@ -249,11 +249,11 @@ def test_a_trade_that_several_share_or_whose_id_is_in_the_book_gets_ids_of_its_o
 def test_the_parts_of_one_order_are_charged_as_one_and_squaring_off_costs_its_fee_once():
     charges = ZerodhaCharges(tariff())
     fills = [ours(BUY, 400, 1, strategy_id="a"), ours(BUY, 600, 2, strategy_id="b", traded_ns=TEN_NS + 1)]
-    foreign = Foreign(BROKER, charges, fills=fills)
+    external = External(BROKER, charges, fills=fills)
     parts = [
         output
         for number, quantity in enumerate((300, 300, 400))
-        for output in foreign.theirs(trade(SELL, quantity, number, by=RMS))
+        for output in external.theirs(trade(SELL, quantity, number, by=RMS))
         if isinstance(output, Report)
     ]
     assert [part.quantity for part in parts] == [300, 100, 200, 400]
@@ -285,16 +285,16 @@ def test_rows_of_the_book_become_trades_of_whoever_the_broker_names():
         TradeRow(trade_id="9", order_id="ours", **bare),
         TradeRow(trade_id="10", order_id="2", **bare | {"transaction_type": ""}),
     ]
-    foreign = Foreign(BROKER, no_charges)
-    by_hand, squared = (told for told, _ in foreign.on_book(rows, trades, TEN_NS + 5))
+    external = External(BROKER, no_charges)
+    by_hand, squared = (told for told, _ in external.on_book(rows, trades, TEN_NS + 5))
     assert (by_hand.by, by_hand.price, by_hand.time_ns) == (EXTERNAL, Money(100), TEN_NS)
     assert by_hand.transaction_type is TransactionType.BUY
     assert (squared.by, squared.tradingsymbol, squared.time_ns) == (RMS, "INFY", TEN_NS + 5)
-    assert foreign.on_book([], trades, TEN_NS) == []
+    assert external.on_book([], trades, TEN_NS) == []
 
 
 def test_our_own_fills_are_followed_by_their_reports():
-    foreign = Foreign(BROKER, no_charges)
+    external = External(BROKER, no_charges)
     placed = order(BUY, 10, broker=BROKER)
     report = Report(
         order_id=placed.order_id,
@@ -304,22 +304,22 @@ def test_our_own_fills_are_followed_by_their_reports():
         quantity=4,
         price=Money(100),
     )
-    foreign.on_report(placed, report)
-    assert foreign.held() == {key_of("NSE", "INFY", placed.product): 4}
+    external.on_report(placed, report)
+    assert external.held() == {key_of("NSE", "INFY", placed.product): 4}
 
 
 def test_a_difference_that_nobody_could_see_come_about_is_external_from_then_on():
     key = key_of("NSE", "INFY", "CNC")
-    foreign = Foreign(BROKER, no_charges, known=Reconciled(external={key: 3}))
-    (seen,) = foreign.found(compare({}, {key: 10}, foreign.external), OVERNIGHT, TEN_NS)
+    external = External(BROKER, no_charges, known=Reconciled(external={key: 3}))
+    (seen,) = external.found(compare({}, {key: 10}, external.units), OVERNIGHT, TEN_NS)
     assert (seen.change, seen.quantity, seen.why) == (7, 10, OVERNIGHT)
-    assert foreign.external == {key: 10}
+    assert external.units == {key: 10}
 
 
 @pytest.mark.parametrize("broker", ["paper"])
 def test_fills_at_another_broker_are_none_of_this_account(broker):
-    foreign = Foreign(BROKER, no_charges, fills=[ours(BUY, 10, broker=broker)])
-    assert foreign.held() == {}
+    external = External(BROKER, no_charges, fills=[ours(BUY, 10, broker=broker)])
+    assert external.held() == {}
 
 
 def test_an_adopted_order_whose_fill_a_crash_has_swallowed_ends_with_its_day():
@@ -327,10 +327,10 @@ def test_an_adopted_order_whose_fill_a_crash_has_swallowed_ends_with_its_day():
         SELL, 4, 0, broker=BROKER, order_id="X26041500001", broker_order_id="26041500001", by=EXTERNAL,
         status=OrderStatus.OPEN, created_ns=TEN_NS,
     )  # fmt: skip
-    foreign = Foreign(BROKER, no_charges, [opened], [ours(BUY, 10)])
-    assert foreign.over(day_of(TEN_NS)) == []
-    (report,) = foreign.over(day_of(TEN_NS) + 1)
+    external = External(BROKER, no_charges, [opened], [ours(BUY, 10)])
+    assert external.over(day_of(TEN_NS)) == []
+    (report,) = external.over(day_of(TEN_NS) + 1)
     (closed,) = TradingEngine([opened]).on(report)
     assert closed.order.status is OrderStatus.CANCELLED
-    assert foreign.over(day_of(TEN_NS) + 2) == []
-    assert foreign.held() == {key_of("NSE", "INFY", "MIS"): 10}
+    assert external.over(day_of(TEN_NS) + 2) == []
+    assert external.held() == {key_of("NSE", "INFY", "MIS"): 10}

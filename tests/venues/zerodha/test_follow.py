@@ -205,11 +205,11 @@ def test_a_refusal_does_not_undo_what_the_book_has_shown():
     assert follower.in_doubt("O000001", 0.0, TEN_NS).reports == []
 
 
-def test_a_second_order_with_our_tag_and_one_of_another_instrument_are_alarms_and_foreign():
+def test_a_second_order_with_our_tag_and_one_of_another_instrument_are_alarms_and_not_followed():
     follower = placed(1, 2)
     twice, other = row("B9"), row("B8", number=2, tradingsymbol="TCS")
     followed = follower.apply(read(row(), twice, other), read(), TEN_NS)
-    assert [each.order_id for each in followed.foreign] == ["B9", "B8"]
+    assert [each.order_id for each in followed.others] == ["B9", "B8"]
     assert ["B9" in alarm or "B8" in alarm for alarm in followed.alarms] == [True, True]
     assert follower.apply(read(row(), twice, other, at=1), read(), TEN_NS).alarms == []
 
@@ -273,11 +273,11 @@ def test_what_a_book_showed_yesterday_need_not_be_in_todays():
     assert follower.order("O000003").status is S.NOT_FOUND
 
 
-def test_orders_that_the_broker_made_itself_are_foreign_after_a_restart_too():
+def test_orders_that_the_broker_made_itself_are_external_after_a_restart_too():
     theirs = order(sequence=0, by="rms", status=S.OPEN, broker_order_id="B1")
     follower = Follower("paper", CHARGES, orders=[theirs], fills=[fill(order_id=theirs.order_id)])
     followed = follower.apply(read(row(tag=None)), read(trade()), TEN_NS)
-    assert (followed.reports, [each.order_id for each in followed.foreign]) == ([], ["B1"])
+    assert (followed.reports, [each.order_id for each in followed.others]) == ([], ["B1"])
 
 
 def test_a_book_without_an_order_that_the_journal_has_open_proves_nothing():
@@ -554,7 +554,7 @@ def test_what_was_let_go_is_not_taken_for_somebody_elses():
     for follower in (again, ran):
         followed = follower.apply(*books, now_ns)
         assert "O000001" not in follower
-        assert (followed.foreign, followed.reports) == ([], [])
+        assert (followed.others, followed.reports) == ([], [])
 
 
 def test_an_order_is_kept_by_its_last_news_not_by_the_prices_it_was_made_of():

@@ -5,13 +5,15 @@ leave out or repeat, wherever we crash, no order is lost or doubled, no fill is,
 import asyncio
 from itertools import pairwise
 
+import pytest
 from builders import BUY, INFY, SELL
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from kite_model import BROKER, OURS, QUIET_S, SHARES, Kite, Ours
+from kite_model import BROKER, OURS, QUIET_S, SHARES, Kite, Ours, begun, read
 
 from alphapanda.core.comparison import Reconciled
+from alphapanda.errors import Fatal
 from alphapanda.events import Booked, OrderClosed, OrderOpened, OrderStatus, OrderUpdated, ReportKind
 from alphapanda.store.recovery import fold
 
@@ -197,8 +199,18 @@ class Reconciliation(RuleBasedStateMachine):
         self.shown = {each.order_id: each for each in self.kite.books(self.kite.now_s)[0]}
         self.blind = False
 
+    @rule()
+    def begin_from_the_journal_with_the_same_books(self):
+        """Journal and books decide, and nothing else: who knows both already learns nothing."""
+        self.look("good", 0.0, 0)
+        books = read(*self.kite.books(self.kite.now_s), self.kite.now_s)
+        again = begun(fold([*self.journal, *self.ours.pending])).reconcile(*books, self.kite.time_ns)
+        learnt = again.followed
+        assert (learnt.reports, learnt.alarms, learnt.found) == ([], [], [])
+        assert (again.over, again.trades, again.orders) == ([], [], [])
+
     def sums(self):
-        ours, external = self.ours.book(), self.ours.foreign.external
+        ours, external = self.ours.book(), self.ours.external.units
         net = {key: ours.get(key, 0) + external.get(key, 0) for key in {*ours, *external}}
         return {key: units for key, units in net.items() if units}
 
@@ -255,7 +267,7 @@ class Reconciliation(RuleBasedStateMachine):
         self.ids.clear()
         self.kept.clear()
         self.restart()
-        assert self.ours.foreign.external.get(SHARES, 0) == self.kite.net[SHARES]
+        assert self.ours.external.units.get(SHARES, 0) == self.kite.net[SHARES]
 
     # what is always so
 
@@ -302,7 +314,7 @@ class Reconciliation(RuleBasedStateMachine):
             order.order_id: order for order in self.ours.cores.execution.open_orders()
         }
         known = told.reconciled.get(BROKER, Reconciled())
-        assert {k: n for k, n in known.external.items() if n} == dict(self.ours.foreign.external)
+        assert {k: n for k, n in known.external.items() if n} == dict(self.ours.external.units)
 
     def all_fills(self):
         return fold([*self.journal, *self.ours.pending]).saved.fills
@@ -353,6 +365,34 @@ class Reconciliation(RuleBasedStateMachine):
             self.judge()
         finally:
             self.loop.close()
+
+
+@pytest.fixture
+def ours():
+    loop = asyncio.new_event_loop()
+    started = Ours(Kite(), [], loop)
+    started.start()
+    yield started
+    loop.close()
+
+
+def test_a_step_that_was_not_told_to_its_end_lets_nothing_trade_before_a_start(ours):
+    order_id = ours.kite.by_hand("SELL", 1)
+    ours.kite.fill(order_id, 1)
+
+    def breaks(_event):
+        raise ValueError("the disk")
+
+    ours.comparer._publish = breaks
+    with pytest.raises(ValueError, match="the disk"):
+        ours.apply(*ours.kite.books(ours.kite.now_s))
+    assert ours.reconciliation.by_half
+    with pytest.raises(Fatal, match="may be booked by half: only a start helps"):
+        ours.compare_at_start()
+    restarted = Ours(ours.kite, ours.journal, ours._loop)
+    restarted.start()
+    assert restarted.external.units[OURS] == -1
+    assert not restarted.reconciliation.by_half
 
 
 def monotone(journal):

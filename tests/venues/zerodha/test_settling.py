@@ -57,12 +57,12 @@ def test_what_differs_is_a_strategys_once_it_is_adopted_and_stays_so(ours):
 
 def test_what_was_external_moves_with_it_and_the_journal_says_who_did_it(ours):
     ours.carry(ours.settling.ignored(_moved(ours, 4), INFY.key, None, **SAID))
-    assert ours.foreign.external[OURS] == 4
+    assert ours.external.units[OURS] == 4
     seen, adopted, _ = adopt(ours, price=Money("99.95"))
     assert isinstance(seen, ExternalSeen)
     assert (seen.why, seen.by, seen.reason, seen.quantity) == (OPERATOR, "uid 7", "seen in Kite", 0)
     assert adopted.order.reference_price == Money("99.95")
-    assert (ours.book(), dict(ours.foreign.external)) == ({OURS: 4}, {SHARES: 40})
+    assert (ours.book(), dict(ours.external.units)) == ({OURS: 4}, {SHARES: 40})
 
 
 def _moved(ours, units):

@@ -67,7 +67,7 @@ def worths_of(positions: Iterable[PositionRow], holdings: Iterable[HoldingRow]) 
     return found
 
 
-class Outside:
+class ExternalOrders:
     """`known` is what the journal says. Orders are those of the day: none outlives its own."""
 
     def __init__(self, broker: str, known: Reconciled | None = None) -> None:
@@ -97,7 +97,7 @@ class Outside:
     def take(self, worths: Mapping[Key, Worth]) -> None:
         self._worths = worths
 
-    def held(self, external: Net, ours: Net) -> ExternalHeld:
+    def exposure(self, external: Net, ours: Net) -> ExternalHeld:
         """What it may come to with the orders that rest. Such an order first closes what is there on the
         other side: what is not ours, then ours.
         """

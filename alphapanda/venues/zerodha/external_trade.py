@@ -15,7 +15,7 @@ WHY = {
 }
 
 
-class ForeignTrade(Struct, frozen=True, kw_only=True):
+class ExternalTrade(Struct, frozen=True, kw_only=True):
     """A trade of an order that is not ours. `by` is EXTERNAL or RMS; `time_ns` when it traded."""
 
     order_id: str
@@ -34,12 +34,12 @@ class ForeignTrade(Struct, frozen=True, kw_only=True):
         return key_of(self.exchange, self.tradingsymbol, self.product)
 
 
-def foreign_trade(order: OrderRow, row: TradeRow, now_ns: int) -> ForeignTrade | None:
+def external_trade(order: OrderRow, row: TradeRow, now_ns: int) -> ExternalTrade | None:
     """None for a row that makes no sense: the comparison of positions will show what it was."""
     side = row.transaction_type or order.transaction_type
     if row.quantity <= 0 or side not in TransactionType.__members__:
         return None
-    return ForeignTrade(
+    return ExternalTrade(
         order_id=row.order_id,
         trade_id=row.trade_id,
         exchange=row.exchange or order.exchange,

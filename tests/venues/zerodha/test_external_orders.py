@@ -11,7 +11,7 @@ from alphapanda.core.comparison import Reconciled, key_of
 from alphapanda.events import CNC, MIS, ExternalPosition, Money
 from alphapanda.times import DAY_NS
 from alphapanda.venues.zerodha.book_rows import HoldingRow, OrderRow, PositionRow
-from alphapanda.venues.zerodha.outside import Outside, worths_of
+from alphapanda.venues.zerodha.external_orders import ExternalOrders, worths_of
 
 KEY = key_of("NSE", "INFY", MIS)
 SHARES = key_of("NSE", "INFY", CNC)
@@ -33,14 +33,14 @@ def position(**fields):
 
 
 def test_an_order_is_told_once_for_each_change_of_it_over_restarts_too():
-    outside, known = Outside("zerodha"), Reconciled()
-    (first,) = outside.on_book([row()], TEN_NS)
+    others, known = ExternalOrders("zerodha"), Reconciled()
+    (first,) = others.on_book([row()], TEN_NS)
     assert (first.price, first.ended, first.time_ns) == (Money("100.05"), False, TEN_NS)
-    assert outside.on_book([row(order_timestamp="2024-06-03 10:00:09")], TEN_NS) == []
-    (second,) = outside.on_book([row(filled=4)], TEN_NS)
+    assert others.on_book([row(order_timestamp="2024-06-03 10:00:09")], TEN_NS) == []
+    (second,) = others.on_book([row(filled=4)], TEN_NS)
     known.on(first)
     known.on(second)
-    again = Outside("zerodha", known)
+    again = ExternalOrders("zerodha", known)
     assert again.on_book([row(filled=4)], TEN_NS) == []
     assert len(again.on_book([row(filled=4)], TEN_NS + DAY_NS)) == 1, "it is of another day"
 
@@ -62,9 +62,9 @@ def test_an_order_is_told_once_for_each_change_of_it_over_restarts_too():
     ],
 )
 def test_an_order_that_rests_counts_for_what_it_opens(external, ours, rows, longest, shortest):
-    outside = Outside("zerodha")
-    outside.on_book(rows, TEN_NS)
-    found = outside.held({KEY: external}, {KEY: ours}).positions
+    others = ExternalOrders("zerodha")
+    others.on_book(rows, TEN_NS)
+    found = others.exposure({KEY: external}, {KEY: ours}).positions
     assert [(each.longest, each.shortest) for each in found] == [(longest, shortest)] * bool(
         longest or shortest
     )
@@ -75,12 +75,12 @@ quantities = st.integers(-6, 6)
 
 @given(quantities, quantities, st.lists(st.tuples(st.sampled_from(["BUY", "SELL"]), st.integers(1, 6))))
 def test_whatever_of_the_orders_trades_the_position_stays_within_what_was_told(external, ours, orders):
-    """As `Foreign` books it: external first, then ours, and the rest is external."""
-    outside = Outside("zerodha")
-    outside.on_book(
+    """As `External` books it: external first, then ours, and the rest is external."""
+    others = ExternalOrders("zerodha")
+    others.on_book(
         [row(str(number), side=side, quantity=units) for number, (side, units) in enumerate(orders)], TEN_NS
     )
-    found = outside.held({KEY: external}, {KEY: ours}).positions
+    found = others.exposure({KEY: external}, {KEY: ours}).positions
     longest, shortest = (found[0].longest, found[0].shortest) if found else (0, 0)
     for chosen in ("BUY", "SELL"):
         there, mine = external, ours
@@ -95,8 +95,8 @@ def test_whatever_of_the_orders_trades_the_position_stays_within_what_was_told(e
 
 
 def test_a_position_has_the_brokers_token_and_price_and_counts_without_them():
-    outside = Outside("zerodha")
-    outside.take(
+    others = ExternalOrders("zerodha")
+    others.take(
         worths_of(
             [position(last_price=Decimal("1573.7000000000001"), average_price=Decimal(1500))],
             [
@@ -105,7 +105,7 @@ def test_a_position_has_the_brokers_token_and_price_and_counts_without_them():
             ],
         )
     )
-    held = outside.held({KEY: 2, SHARES: 6, key_of("NSE", "TCS", MIS): -1}, {})
+    held = others.exposure({KEY: 2, SHARES: 6, key_of("NSE", "TCS", MIS): -1}, {})
     assert held.positions == (
         ExternalPosition(
             exchange="", tradingsymbol="INFY", product=CNC, instrument_token=408065, longest=6, shortest=0
@@ -122,7 +122,7 @@ def test_a_position_has_the_brokers_token_and_price_and_counts_without_them():
 
 def test_what_was_just_ordered_has_its_token_before_its_position_is_read():
     """Without it no limit of the instrument would count it until then."""
-    outside = Outside("zerodha")
-    outside.on_book([row(instrument_token=INFY.instrument_token)], TEN_NS)
-    (found,) = outside.held({KEY: 5}, {}).positions
+    others = ExternalOrders("zerodha")
+    others.on_book([row(instrument_token=INFY.instrument_token)], TEN_NS)
+    (found,) = others.exposure({KEY: 5}, {}).positions
     assert found.instrument_token == INFY.instrument_token
