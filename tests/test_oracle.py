@@ -391,6 +391,16 @@ def test_what_a_kill_spares_does_not_break_i6(tmp_path):
     assert "I6" in found.decided
 
 
+@pytest.mark.parametrize(("left", "invariants"), [(1.03, []), (1.046, ["I20"])])
+def test_an_order_that_was_on_its_way_when_its_sender_died_does_not_break_i20(tmp_path, left, invariants):
+    story = Story()
+    story.more["lives"] = lives((0.0, 1.04), (1.045, None))
+    story.wire[0] |= {"monotonic_ns": at(left), "wall_ns": at(left)}
+    found = judged(story.evidence(tmp_path))
+    assert [each.invariant for each in found.broken] == invariants
+    assert "I20" in found.decided
+
+
 def test_a_connection_that_has_just_died_does_not_break_i9(tmp_path):
     story = Story()
     story.say(1.0, "ws_close", connection=1, why="reset")

@@ -135,11 +135,15 @@ def i20(facts: Facts) -> Iterator[str]:
     for number, life in enumerate(facts.run.lives, 1):
         ended_ns = times[-1] if life.ended_ns is None and times else facts.wall_ns(life.ended_ns or 0)
         span = slice(bisect_left(times, facts.wall_ns(life.started_ns)), bisect_right(times, ended_ns))
-        yield from _unread(facts, history[span], number)
+        yield from _unread(facts, history[span], number, life.started_ns)
 
 
-def _unread(facts: Facts, history: Sequence[Row], number: int) -> Iterator[str]:
-    """Between its start and its first order the daemon has read all books, and got them."""
+def _unread(facts: Facts, history: Sequence[Row], number: int, started_ns: int) -> Iterator[str]:
+    """Between its start and its first order the daemon has read all books, and got them.
+
+    A request that was on the wire before belongs to the life before, however late the exchange had it.
+    """
+    before = {line["tag"] for line in facts.placed if line["monotonic_ns"] < started_ns}
     asked: dict[int, str] = {}
     read: set[str] = set()
     for line in history:
@@ -150,7 +154,7 @@ def _unread(facts: Facts, history: Sequence[Row], number: int) -> Iterator[str]:
             read.add(asked[line["number"]])
         elif line["kind"] == "request" and call == "order.place":
             tag = line["fields"].get("tag")
-            if facts.intent(tag) is not None:
+            if facts.intent(tag) is not None and tag not in before:
                 if missing := set(BOOKS) - read:
                     yield f"life {number} placed {tag} without having read {sorted(missing)}"
                 return
