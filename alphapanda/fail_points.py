@@ -74,24 +74,12 @@ class FailPoint(StrEnum):
     INTENT_COMMITTED = "intent_committed", Met.ORDERS, "intents are durable, and the gate is not asked yet"
     BEFORE_WRITE = "before_write", Met.ORDERS, "the gate has said yes, no byte has left"
     AFTER_WRITE = "after_write", Met.ORDERS, "all bytes of a request are with the kernel"
-    ANSWER_RECEIVED = (
-        "answer_received",
-        Met.ORDERS,
-        "an answer is there, or its loss, and nothing is made of it",
-    )
+    ANSWER_RECEIVED = "answer_received", Met.ORDERS, "an answer has come, or its loss; it is not read yet"
     ANSWER_BOOKED = "answer_booked", Met.ORDERS, "what an answer proves is on the line"
     BOOK_READ = "book_read", Met.ORDERS, "the broker's books are read, and not applied"
     BOOK_APPLIED = "book_applied", Met.ORDERS, "what they say is on the line"
-    REPORT_BOOKED = (
-        "report_booked",
-        Met.ORDERS,
-        "execution has taken a report, and the journal may not have it",
-    )
-    BEFORE_ORDER_TOLD = (
-        "before_order_told",
-        Met.ORDERS,
-        "portfolio has booked an order's news, and the journal has not heard of it",
-    )
+    REPORT_BOOKED = "report_booked", Met.ORDERS, "execution has a report, the journal may not have it"
+    BEFORE_ORDER_TOLD = "before_order_told", Met.ORDERS, "portfolio has booked news, the journal has not"
     CANCEL_ASKED = "cancel_asked", Met.CANCELS, "an order is wanted back, and its cancel has not left"
 
     BEFORE_PAPER = "before_paper", Met.TURNS, "paper is about to take an order"

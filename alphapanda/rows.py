@@ -272,7 +272,7 @@ def asked_row(signal: TradingSignal, instrument: Instrument | None) -> Row:
     return {
         "signal_id": signal.signal_id,
         "strategy_id": signal.strategy_id,
-        "tradingsymbol": instrument.tradingsymbol if instrument else str(signal.instrument_token),
+        "tradingsymbol": _symbol(signal, instrument),
         "transaction_type": signal.transaction_type.value,
         "quantity": signal.quantity,
         "position_effect": signal.position_effect.value,
@@ -285,13 +285,17 @@ def asked_row(signal: TradingSignal, instrument: Instrument | None) -> Row:
     }
 
 
-def _signal(signal: TradingSignal, broker: str, instrument: Instrument | None, quantity: int) -> Row:
+def _symbol(signal: TradingSignal, instrument: Instrument | None) -> str:
     """An instrument that was never listed is named by its token."""
+    return instrument.tradingsymbol if instrument else str(signal.instrument_token)
+
+
+def _signal(signal: TradingSignal, broker: str, instrument: Instrument | None, quantity: int) -> Row:
     return {
         "signal_id": signal.signal_id,
         "strategy_id": signal.strategy_id,
         "broker": broker,
-        "tradingsymbol": instrument.tradingsymbol if instrument else str(signal.instrument_token),
+        "tradingsymbol": _symbol(signal, instrument),
         "transaction_type": signal.transaction_type.value,
         "quantity": quantity,
         "at_ns": signal.time_ns,

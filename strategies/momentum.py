@@ -30,7 +30,7 @@ class MomentumStrategy(PositionStrategy):
 
     def on_market_data(self, tick: MarketTick) -> list[TradingSignal]:
         price, token, params = tick.last_price, tick.instrument_token, self.params
-        if not 0 < price < inf:
+        if not 0.0 < price < inf:
             return []
         prices = self._prices.get(token)
         if prices is None:

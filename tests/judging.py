@@ -33,6 +33,15 @@ def why(risk, *args, **fields):
     return answers(risk, *args, **fields)[0].why
 
 
+def verdict(risk, *args, **fields):
+    """None when the one part of it is approved, else the rule that refuses, and why."""
+    (answer,) = answers(risk, *args, **fields)
+    if isinstance(answer, Approved):
+        return None
+    assert answer.verdict == "refused"
+    return answer.rule, answer.why
+
+
 def all_limits(everywhere, overrides=()):
     """As [risk] has them: a key that is not named is at its default."""
     defaults = {key: field.default for key, field in FIELDS.items()}

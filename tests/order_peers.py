@@ -10,8 +10,13 @@ from typing import NamedTuple
 from urllib.parse import parse_qsl
 
 import anyio
+from builders import order
 
+from alphapanda.events import Money
+from alphapanda.venues.zerodha.answers import Response
+from alphapanda.venues.zerodha.requests import Requests
 from alphapanda.venues.zerodha.roots import roots_at
+from alphapanda.venues.zerodha.session import Session
 from alphapanda.venues.zerodha.wire import Wire
 
 PATIENCE_S = 60.0
@@ -47,6 +52,11 @@ def success(order_id: str = "1") -> bytes:
 
 def reply(body: bytes = b"", *, headers: bytes = JSON, status: bytes = b"200 OK") -> bytes:
     return b"HTTP/1.1 %s\r\n%sContent-Length: %d\r\n\r\n%s" % (status, headers, len(body), body)
+
+
+WHOLE = reply(success())
+GOOD = Response(200, "application/json", success())
+"""What is made of it."""
 
 
 def _request_of(received: bytes) -> int:
@@ -173,6 +183,18 @@ class Nasty:
             writer.close()
 
 
+def says(*parts, then=None):
+    """A way of Nasty to answer: these bytes, and then what is done to the connection."""
+
+    async def does(peer, _):
+        for part in parts:
+            await peer.say(part)
+        if then:
+            getattr(peer, then)()
+
+    return does
+
+
 @asynccontextmanager
 async def serving(nasty: Nasty, *, port: int = 0, **options):
     """On this machine; `options` go to asyncio's server, such as `ssl`."""
@@ -209,3 +231,19 @@ async def fact(check: Callable[[], object]) -> None:
     with anyio.fail_after(PATIENCE_S):
         while not check():  # noqa: ASYNC110 - a fact of another process or thread, or of a counter
             await anyio.sleep(0.002)
+
+
+def placing(url: str, number: int = 1, **fields) -> bytes:
+    """The request of an entry."""
+    ours = Requests(roots_at(url), Session("rehearsal", "today"))
+    return ours.place(order(sequence=number, **fields), market_protection=Money(-1))
+
+
+async def answer_to(wire, request):
+    """The one answer, once the wire has a connection for the request."""
+    answers = []
+    await fact(wire.idle)
+    wire.send(request, answers.append)
+    assert not answers, "told within send"
+    await fact(lambda: answers)
+    return answers

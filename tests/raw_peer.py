@@ -4,7 +4,7 @@ import json
 import re
 import socket
 import threading
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 
 PATIENCE_S = 60.0
 
@@ -84,3 +84,17 @@ def http(status, body, kind="application/json", **headers):
 
 def refusal(status, error_type, message="No."):
     return http(status, {"status": "error", "message": message, "error_type": error_type, "data": None})
+
+
+@contextmanager
+def dead_end(port):
+    """An address of this machine where nothing answers: its door is full, and lets nobody in or know."""
+    address = ("127.0.0.2", port)
+    with socket.socket() as full, ExitStack() as waiting:
+        full.bind(address)
+        full.listen(0)
+        for _ in range(3):
+            each = waiting.enter_context(socket.socket())
+            each.setblocking(False)
+            each.connect_ex(address)
+        yield address

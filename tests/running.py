@@ -9,12 +9,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import tomli_w
+
+from alphapanda.live.control import Unreachable, ask
 
 COMMAND = Path(sys.executable).with_name("alphapanda")
 OURS = ("ALPHAPANDA", "CREDENTIALS_DIRECTORY")
@@ -185,10 +187,19 @@ class Daemon:
         """Its status once it is in one of `states`."""
 
         def in_state() -> Any:
-            found = status(self.folder)
-            return found if found["state"] in states else None
+            found = self.status()
+            return found if found and found["state"] in states else None
 
         return self.until(in_state)
+
+    def status(self) -> Any:
+        """As of `status --json`, without a process for each look; nothing while nobody answers.
+
+        The socket is where a configuration of `write_config` leaves it.
+        """
+        with suppress(Unreachable):
+            return ask(self.folder / "var" / "control.sock", {"command": "status"}, FINISH_S)["result"]
+        return None
 
 
 @contextmanager
@@ -198,17 +209,18 @@ def daemon(
     env: Mapping[str, str] | None = None,
     log: str | None = None,
     before: Sequence[str] = (),
+    command: Sequence[str] = (COMMAND,),
 ) -> Iterator[Daemon]:
     """`alphapanda run words…`, which does not outlive the block.
 
-    The block begins once its log says that it is ready and `status --json` agrees; with `log`, once its log
-    has these words, and nobody has asked it anything. `before`: see `run`.
+    The block begins once its log says that it is ready and its status agrees; with `log`, once its log has
+    these words, and nobody has asked it anything. `before`: see `run`; `command` is ours, or stands for it.
     """
     number = sum(1 for _ in folder.glob("daemon-*.log"))
     path = folder / f"daemon-{number}.log"
     with path.open("wb") as output:
         process = subprocess.Popen(
-            [*before, COMMAND, "run", *map(str, words)],
+            [*before, *command, "run", *map(str, words)],
             cwd=folder,
             env=environment(env),
             stdin=subprocess.DEVNULL,

@@ -4,11 +4,10 @@ Every situation but the flood is a part of one day at an exchange, through the w
 """
 
 import os
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,10 +16,10 @@ from msgspec.structs import replace
 from oracle.evidence import KILL_ON, Command, Evidence, Life, Sample
 from oracle.judge import Judgement, judged
 from oracle.witness import Witness, witness
-from running import COMMAND, FINISH_S, Daemon, environment, eventually, run, select, write_config, write_ticks
+from running import COMMAND, Daemon, run, select, write_config, write_ticks
+from running import daemon as child
 from zerodha_live import FREE, TOLD, tell
 
-from alphapanda.live.control import Unreachable, ask
 from alphapanda.times import SECOND_NS
 
 TRIAL = Path(__file__).resolve().parents[1] / "scripts" / "trial_bugs.py"
@@ -145,30 +144,12 @@ class Day:
         )
 
 
-@contextmanager
 def started(
     folder: Path, bug: str | None, *words: str, env: dict[str, str] | None = None
-) -> Iterator[Daemon]:
-    """`alphapanda run words…` with this mistake, ready; it does not outlive the block."""
-    command = [COMMAND] if bug is None else [sys.executable, TRIAL, bug]
-    log = folder / f"daemon-{sum(1 for _ in folder.glob('daemon-*.log'))}.log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [*command, "run", *words],
-            cwd=folder,
-            env=environment(env),
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-        )
-    daemon = Daemon(process, folder, log)
-    try:
-        daemon.until(lambda: " ready: " in daemon.stderr)
-        yield daemon
-    finally:
-        if process.poll() is None:
-            process.kill()
-        process.wait(FINISH_S)
+) -> AbstractContextManager[Daemon]:
+    """`alphapanda run words…` with this mistake, once its log says that it is ready."""
+    command = (COMMAND,) if bug is None else (sys.executable, str(TRIAL), bug)
+    return child(folder, *words, env=env, log=" ready: ", command=command)
 
 
 def an_order(day: Day) -> None:
@@ -305,13 +286,7 @@ def flooded(folder: Path, bug: str | None) -> Judgement:
 
 
 def _look(daemon: Daemon) -> Sample:
-    def answered() -> Any:
-        try:
-            return ask(daemon.folder / "var/control.sock", {"command": "status"}, FINISH_S)["result"]
-        except Unreachable:
-            return None
-
-    status = eventually(answered, process=daemon.process)
+    status = daemon.until(daemon.status)
     fds = len(os.listdir(f"/proc/{daemon.pid}/fd"))  # noqa: PTH208 - no real folder
     return Sample(at_ns=time.monotonic_ns(), pid=daemon.pid, status=status, fds=fds)
 

@@ -1,7 +1,7 @@
 """Real cores at work: without a shell, for what they say, and on a live line, for how it is carried."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 
@@ -172,6 +172,10 @@ def refused(signal_id: str = "S000001", broker: str = "paper") -> Refused:
         quantity=2000,
         instrument=INFY,
     )
+
+
+def run(main: Callable[..., Coroutine[Any, Any, Any]], *args: Any) -> Any:
+    return asyncio.run(main(*args), debug=True)
 
 
 async def until(fact: Callable[[], object]) -> None:

@@ -41,7 +41,7 @@ BEFORE = {
     "BEFORE_ORDER_TOLD": "line.tap(event)",
     "BOOKS_READ_AT_START": "self.compare()",
     "BEFORE_READY": "self._gate.ready = True",
-    "REARM_ASKED": "self._remove_file()",
+    "REARM_ASKED": "self._file.remove()",
 }
 """The point stands right before this."""
 AFTER = {
@@ -54,7 +54,7 @@ AFTER = {
     "BOOK_APPLIED": "self._take(orders, trades)",
     "AFTER_PAPER": "self._tell(PlaceOrder(order))",
     "TURN_TAKEN": "self._taken(",
-    "REARM_FILE_REMOVED": "self._remove_file()",
+    "REARM_FILE_REMOVED": "self._file.remove()",
     "REARM_COMMITTED": "store.commit()",
     "LIFE_COMMITTED": "store.commit()",
     "LIFE_REFOLDED": "store.refold()",
@@ -119,6 +119,7 @@ def test_every_task_that_is_supervised_has_a_fail_point():
 def test_nothing_happens_where_nothing_is_armed(arm):
     for words in ("", " , "):
         arm(words)
+        assert fail_points._POINTS == {}
         for point in PLACES:
             reach(point)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from exchange_server import ExchangeServer
-from running import Daemon, answer, daemon, run, select, status, write_config
+from running import Daemon, answer, daemon, run, select, write_config
 
 from alphapanda.live.control import ask
 
@@ -105,8 +105,11 @@ def tell(folder: Path, **words: Any) -> None:
 
 def until_ticking(one: Daemon) -> None:
     """Asked over its socket: a command for each look would take longer than what is waited for."""
-    socket = one.folder / "var" / "control.sock"
-    one.until(lambda: ask(socket, {"command": "status"}, ANSWER_S)["result"]["ticks"]["received"])
+    one.until(lambda: _asked(one.folder)["ticks"]["received"])
+
+
+def _asked(folder: Path) -> Any:
+    return ask(folder / "var" / "control.sock", {"command": "status"}, ANSWER_S)["result"]
 
 
 def until_orders(one: Daemon, *wanted: str) -> list[dict[str, Any]]:
@@ -122,8 +125,8 @@ def until_orders(one: Daemon, *wanted: str) -> list[dict[str, Any]]:
 
 
 def zerodha(folder: Path) -> Any:
-    """What `status` says of the broker."""
-    return status(folder)["brokers"]["zerodha"]
+    """What `status` says of the broker; asked over its socket."""
+    return _asked(folder)["brokers"]["zerodha"]
 
 
 def calls(server: ExchangeServer, *kinds: str, after: int = 0) -> list[str]:

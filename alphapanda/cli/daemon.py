@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 
 ASK_S = 30.0
 """A command runs between two turns and is written down before it is answered."""
+READ_S = 5.0
+"""Who only looks is answered at once, as soon as the loop comes round."""
+READS = frozenset({"status", "risk_show"})
+SILENT = "busy, stuck or suspended, see its log; `alphapanda kill-switch on` works all the same"
 OPENING_S = 2.0
 """A daemon that has just begun has its store a moment before its door is open."""
 POLL_S = 0.05
@@ -29,14 +33,17 @@ def ask_daemon(loaded: "Loaded", command: str, **words: Any) -> dict[str, Any]:
     settings = loaded.settings
     store = Path(settings.storage.path)
     request = {"command": command, "by": who()} | words
+    timeout_s = READ_S if command in READS else ASK_S
     try:
-        reply = reach(settings, request, ASK_S)
+        reply = reach(settings, request, timeout_s)
     except Unreachable as error:
         pid = lock.holder(store)
         if pid is None:
             missed(loaded)
             raise NotRunning(f"no daemon runs on {store}; `alphapanda start` starts one") from None
-        raise Fatal(f"the daemon with pid {pid} does not answer: {error}; see its log") from None
+        late = isinstance(error.__cause__, TimeoutError)
+        why = f" in {timeout_s:g} s: it is {SILENT}" if late else f": {error}; see its log"
+        raise Fatal(f"the daemon with pid {pid} does not answer{why}") from None
     if not reply.get("ok"):
         raise Fatal(reply.get("error"))
     result: dict[str, Any] = reply["result"]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from alphapanda.cli.context import context_of, say_mode
-from alphapanda.cli.daemon import missed, who
+from alphapanda.cli.daemon import READ_S, missed, who
 from alphapanda.cli.kill_state import Row, held, resting, stored
 from alphapanda.cli.options import Json, needed_reason
 from alphapanda.cli.output import cleaned, counted, print_json, say, warn
@@ -85,7 +85,7 @@ def status(ctx: typer.Context, json: Json = False) -> None:
     settings = loaded.settings
     store, socket = Path(settings.storage.path), Path(settings.control.socket)
     try:
-        found = ask(socket, {"command": "status"}, ASK_S)["result"]
+        found = ask(socket, {"command": "status"}, READ_S)["result"]
         where = f"daemon pid {found['pid']}"
     except Unreachable:
         found, where = stopped(store, settings), "no daemon"
@@ -108,6 +108,7 @@ def _switch_on(loaded: "Loaded", reason: str, *, flatten: bool, json: bool) -> N
     if not reply.get("ok"):
         if (pid := _holder(store)) is not None:
             _of_stuck_daemon(pid, settings, reason, flatten=flatten)
+            _print_left(_left_by_stuck_daemon(store))
         raise Fatal(reply.get("error"))
     switch = reply["result"]["kill_switch"]
     if not json:
@@ -121,7 +122,7 @@ def _switch_on(loaded: "Loaded", reason: str, *, flatten: bool, json: bool) -> N
         )
     if swept["leftovers"]:
         if not json:
-            _print_left(swept["leftovers"])
+            _print_left(swept["leftovers"], "; the daemon goes on trying")
         raise typer.Exit(NOT_DONE)
 
 
@@ -151,7 +152,12 @@ def _on_without_answer(loaded: "Loaded", reason: str, *, flatten: bool, json: bo
         pid, problem = None, str(error)
     if pid is not None:
         _of_stuck_daemon(pid, settings, reason, flatten=flatten)
+        left = said["leftovers"] = _left_by_stuck_daemon(store)
         _print(said, store, f"kill file and SIGUSR1, daemon pid {pid}", json=json)
+        if not json:
+            _print_left(left)
+        if left:
+            raise typer.Exit(NOT_DONE)
         return
     if settings.redis.enabled:
         _tell_redis(settings.redis.url, turn_on=True)
@@ -160,7 +166,7 @@ def _on_without_answer(loaded: "Loaded", reason: str, *, flatten: bool, json: bo
     if problem:
         kill_file = settings.control.kill_file
         warn(f"{problem}; kill file {kill_file} was written instead: the next start is killed")
-    if switch["leftovers"] and not json:
+    if not json:
         _print_left(switch["leftovers"])
     if missed(loaded) or switch["leftovers"]:
         raise typer.Exit(NOT_DONE)
@@ -262,15 +268,30 @@ def _of_stuck_daemon(pid: int, settings: "Settings", reason: str, *, flatten: bo
         raise Fatal(f"the daemon with pid {pid} belongs to another user; run this as that user") from error
 
 
-def _write_kill_file(settings: "Settings", reason: str, *, flatten: bool, because: str = "") -> None:
-    """Even an empty one is a kill. Raises Fatal where there is none in the end."""
-    from alphapanda.live.switch import write_kill_file
-
-    path = Path(settings.control.kill_file)
+def _left_by_stuck_daemon(store: Path) -> list[Row]:
+    """What may still trade, as the last commit has it. Looked for after the kill, which waits for nothing."""
     try:
-        write_kill_file(path, reason, flatten=flatten)
+        return resting(store, "the daemon does not answer; it cancels this as soon as it comes round")
+    except (OSError, Fatal) as error:
+        warn(f"{error}; what rests at the brokers is not known here")
+        return []
+
+
+def _write_kill_file(settings: "Settings", reason: str, *, flatten: bool, because: str = "") -> None:
+    """Even an empty one is a kill. A full disk is given back what the daemon keeps for its last words.
+
+    Raises Fatal where there is none in the end.
+    """
+    from alphapanda.live.kill_file import KillFile
+    from alphapanda.store import Reserve
+
+    path, storage = Path(settings.control.kill_file), settings.storage
+    reserve = Reserve(Path(storage.path), storage.reserve_mib)
+    try:
+        KillFile(path, reserve.free).put(reason, flatten=flatten)
     except OSError as error:
-        if path.exists():
+        if os.access(path, os.F_OK):
+            warn(f"kill file {path} kills, but without its reason: {error.strerror}")
             return
         also = f"{because}, and " if because else ""
         raise Fatal(f"{also}kill file {path} cannot be written: {error.strerror}") from error
@@ -296,8 +317,9 @@ def _line(row: Row) -> str:
     return f"  {what} at {row['broker']}: {row['why']}"
 
 
-def _print_left(left: list[Row]) -> None:
-    warn(f"{counted(len(left), 'leftover')}: not ended by the kill switch; the daemon goes on trying")
+def _print_left(left: list[Row], then: str = "") -> None:
+    if left:
+        warn(f"{counted(len(left), 'leftover')}: not ended by the kill switch{then}")
     for row in left:
         warn(cleaned(_line(row)))
 

@@ -1,9 +1,10 @@
 """run: the daemon in the foreground."""
 
+import faulthandler
 import gc
 import os
 import sys
-from contextlib import ExitStack, nullcontext, redirect_stdout
+from contextlib import ExitStack, nullcontext
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
@@ -155,9 +156,11 @@ def _run(loaded: "Loaded", walking: Walking) -> int:
     from alphapanda.live.endings import leave
     from alphapanda.live.logs import start_logging
     from alphapanda.live.options import Options
+    from alphapanda.live.printed import printed
 
     source = loaded.settings.feed.source
     gc.set_threshold(WHILE_STARTING)
+    faulthandler.enable(2)  # what a watchdog ends by SIGABRT says where each thread was, and no values
     shown = nullcontext(Bar()) if source == "zerodha" else progress_bar(source)  # a live feed has no end
     with shown as bar:
         start_logging(loaded.settings.logging, bar.write, mode_of(loaded))
@@ -169,7 +172,7 @@ def _run(loaded: "Loaded", walking: Walking) -> int:
             watch=bar.show,
             ready=_keep_what_is_there,
         )
-        with redirect_stdout(sys.stderr):  # what a strategy prints
+        with printed():
             try:
                 return anyio.run(Daemon(loaded, options).run)
             except KeyboardInterrupt:  # the loop has ended without its tasks: threads would wait for ever

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from alphapanda.cli.context import context_of, store_mode
-from alphapanda.cli.daemon import missed, reach
+from alphapanda.cli.daemon import READ_S, SILENT, missed, reach
 from alphapanda.cli.options import Json
 from alphapanda.cli.output import (
     cleaned,
@@ -26,7 +26,6 @@ from alphapanda.errors import Fatal
 if TYPE_CHECKING:
     from alphapanda.config import Settings
 
-ASK_S = 5.0
 STOPPED = 4
 COLOURS = {"halted": "yellow", "starting": "yellow", "stopping": "yellow", "running": "green"}
 
@@ -46,7 +45,7 @@ def status(
     loaded = context_of(ctx).load()
     settings = loaded.settings
     try:
-        reply = reach(settings, {"command": "status"}, ASK_S)
+        reply = reach(settings, {"command": "status"}, READ_S)
     except Unreachable:
         found = stopped(Path(settings.storage.path), settings)
         missed(loaded)
@@ -71,7 +70,7 @@ def stopped(store: Path, settings: "Settings") -> dict[str, Any]:
 
     pid = lock.holder(store)
     if pid is not None:
-        raise Fatal(f"the daemon with pid {pid} holds {store} but does not answer; see its log")
+        raise Fatal(f"the daemon with pid {pid} holds {store} but does not answer: it is {SILENT}")
     switch = stored(settings)
     # What was rehearsed goes on as a rehearsal or not at all, whatever the configuration says.
     try:

@@ -139,6 +139,7 @@ class TradingEngine:
         self._orders = {order.order_id: order for order in orders}
         self._opened = Counter(order.broker for order in self._orders.values())
         self._today = 0
+        self._day_is(max((day_of(order.created_ns) for order in self._orders.values()), default=0))
         self._trade_ids = set(trade_ids)
         self._cancelling: dict[str, str] = {}
         """order id -> why the house wants it back"""
@@ -157,7 +158,7 @@ class TradingEngine:
     def on(self, event: object) -> list[Output]:
         match event:
             case Approved(order):
-                self._day_of(order)
+                self._day_is(day_of(order.created_ns))
                 self._open(order)
                 return [OrderOpened(order), PlaceOrder(order)]
             case Report():
@@ -192,9 +193,8 @@ class TradingEngine:
         self._orders[order.order_id] = order
         self._opened[order.broker] += 1
 
-    def _day_of(self, order: Order) -> None:
+    def _day_is(self, today: int) -> None:
         """With the first order of a day, what ended before `KEPT_DAYS` goes."""
-        today = day_of(order.created_ns)
         if today > self._today:
             self._today = today
             self._orders = {

@@ -116,7 +116,7 @@ class PortfolioManager:
             outputs = self._minute_passes(batch.time_ns)
         self._now = batch.time_ns
         for tick in batch.ticks:
-            if 0 < tick.last_price < inf:
+            if 0.0 < tick.last_price < inf:
                 self._last[tick.instrument_token] = tick.last_price
         if rolls:
             outputs += self._opening_points(batch.time_ns)
@@ -136,7 +136,7 @@ class PortfolioManager:
         self._now = batch.time_ns
         self._minute = max(self._minute, batch.time_ns // MINUTE_NS)  # a fill may have come before its row
         for tick in batch.ticks:
-            if 0 < tick.last_price < inf:
+            if 0.0 < tick.last_price < inf:
                 self._last[tick.instrument_token] = tick.last_price
 
     def _minute_passes(self, time_ns: int) -> list[Output]:

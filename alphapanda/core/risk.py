@@ -19,9 +19,9 @@ from alphapanda.core.rules import (
     Asked,
     Claims,
     Desk,
-    Entries,
     Freeze,
     FrozenPrice,
+    Kept,
     Known,
     Marks,
     Outside,
@@ -31,7 +31,6 @@ from alphapanda.core.rules import (
     State,
     Usage,
     View,
-    Worths,
     impossible,
     its_fault,
     limit_of,
@@ -118,8 +117,7 @@ class RiskManager:
         self._in_flight: dict[str, dict[str, Order]] = {broker: {} for broker in products}
         self._claims: dict[str, Claims] = {}
         self._outside: dict[str, Mapping[int, Outside]] = {}
-        self._worths = {broker: Worths(reserve) for broker in products}
-        self._entries: dict[str, dict[tuple[str, int], Entries]] = {broker: {} for broker in products}
+        self._kept = {broker: Kept(reserve) for broker in products}
         self._desks = {
             broker: Desk(broker, self._marks, self._instruments, Approvals.at(broker, past, known.resumed))
             for broker in products
@@ -193,6 +191,8 @@ class RiskManager:
             if self._books.get(broker) is not book:
                 self._books[broker] = book
                 self._claims.pop(broker, None)
+                if broker in self._kept:  # here, and not while a signal waits for its verdict
+                    self._kept[broker].take(book)
             in_flight = self._in_flight.get(broker, {})
             for order_id in [o.order_id for o in in_flight.values() if o.sequence <= book.accounted]:
                 del in_flight[order_id]
@@ -263,8 +263,7 @@ class RiskManager:
                 book,
                 self._in_flight[broker],
                 self._margins,
-                self._worths[broker],
-                self._entries[broker],
+                self._kept[broker],
                 self._outside.get(broker, NOT_OURS),
             )
         return claims

@@ -1,24 +1,21 @@
 """StrategyRunner: hosts every strategy, and stands between it and the line.
 
-One that raises, takes too long, or that risk takes out for repeating itself, is quarantined at once: it sees
-nothing more, its open entries are cancelled, and its positions stay managed by the stages after it. One that
-the operator paused goes on seeing prices and closing what it holds; what it would open is refused.
+One that raises, takes too long, or that risk takes out for repeating itself, is quarantined (`company`); its
+positions stay managed by the stages after it. One that the operator paused goes on seeing prices and closing
+what it holds; what it would open is refused.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
 from alphapanda.core.answers import checked
-from alphapanda.core.failures import in_words, places_of
-from alphapanda.core.hosted import PAUSED, QUARANTINED, RUNNING, Fate, Hosted, Update
+from alphapanda.core.company import Aside, Company
+from alphapanda.core.hosted import PAUSED, RUNNING, Fate, Hosted, Update
 from alphapanda.core.interrupted import Interrupted
-from alphapanda.core.overruns import UNTIMED, Overruns
 from alphapanda.core.strategy import Strategy
 from alphapanda.events import (
     SQUARE_OFF,
-    CancelResting,
     ClosePosition,
     FeedRestarted,
     Halt,
@@ -32,7 +29,6 @@ from alphapanda.events import (
     PositionEffect,
     Refused,
     Resume,
-    StrategyFailed,
     StrategyPaused,
     StrategyQuarantined,
     StrategyResumed,
@@ -42,7 +38,7 @@ from alphapanda.events import (
 )
 from alphapanda.times import to_ist
 
-Output = TradingSignal | Refused | StrategyFailed | StrategyQuarantined | CancelResting
+Output = TradingSignal | Refused | Aside
 NOTHING: Sequence[TradingSignal] = ()
 
 
@@ -65,19 +61,11 @@ class StrategyRunner:
         stood_down: Mapping[str, str] | None = None,
     ) -> None:
         self._instruments = {instrument.instrument_token: instrument for instrument in instruments}
-        self.hosted: dict[str, Hosted] = {}
-        for strategy in strategies:
-            held = (positions or {}).get(strategy.strategy_id, {})
-            own = [order for order in orders if order.strategy_id == strategy.strategy_id]
-            hosted = self.hosted[strategy.strategy_id] = Hosted(strategy, held, own)
-            hosted.state = (stood_down or {}).get(strategy.strategy_id, RUNNING)
+        self.company = Company(strategies, positions or {}, orders, stood_down or {})
+        self.hosted = self.company.hosted
         self._made = signals_made
         self._halted = halted
-        self._aside: list[StrategyFailed | StrategyQuarantined | CancelResting] = []
-        self.overruns: Overruns | None = None
-        """Set once it trades, where calls are timed."""
         self.interrupted = Interrupted()
-        self._subscribe()
 
     def strategies(self) -> list[Strategy]:
         return [hosted.strategy for hosted in self.hosted.values()]
@@ -85,24 +73,13 @@ class StrategyRunner:
     @property
     def timed(self) -> bool:
         """Has any strategy an `on_timer` of its own? If none has, no timer need be sent."""
-        return bool(self._with_timers())
-
-    def _with_timers(self) -> list[Hosted]:
-        return [h for h in self.hosted.values() if type(h.strategy).on_timer is not Strategy.on_timer]
-
-    def _subscribe(self) -> None:
-        """Token -> the strategies that trade it, quarantined ones left out."""
-        self._by_token: dict[int, list[Hosted]] = {}
-        for hosted in self.hosted.values():
-            if hosted.listens:
-                for token in hosted.strategy.instruments:
-                    self._by_token.setdefault(token, []).append(hosted)
+        return bool(self.company.with_timers())
 
     def begin_warm_up(self, positions: Mapping[str, Mapping[int, int]]) -> None:
         """`positions` (strategy id -> token -> quantity) are those before the first row to be shown."""
         for strategy_id, held in positions.items():
             hosted = self.hosted[strategy_id]
-            self._call(hosted, 0, hosted.strategy.on_start, held, [])
+            self.company.call(hosted, 0, hosted.strategy.on_start, held, [])
 
     def warm_up(self, batch: TickBatch, blind: Mapping[str, int] | None = None) -> None:
         """Show rows that were taken before a restart: windows fill, signals are dropped.
@@ -111,15 +88,15 @@ class StrategyRunner:
         """
         unseen = blind or {}
         for tick in batch.ticks:
-            for hosted in self._by_token.get(tick.instrument_token, ()):
+            for hosted in self.company.by_token.get(tick.instrument_token, ()):
                 if batch.row > unseen.get(hosted.strategy.strategy_id, -1):
-                    self._call(hosted, batch.time_ns, hosted.strategy.on_market_data, tick)
+                    self.company.call(hosted, batch.time_ns, hosted.strategy.on_market_data, tick)
 
     def warm_up_timer(self, time_ns: int, row: int, blind: Mapping[str, int]) -> None:
         """The second that passed before `row`."""
-        for hosted in self._with_timers():
+        for hosted in self.company.with_timers():
             if row > blind.get(hosted.strategy.strategy_id, -1):
-                self._call(hosted, time_ns, hosted.strategy.on_timer, to_ist(time_ns))
+                self.company.call(hosted, time_ns, hosted.strategy.on_timer, to_ist(time_ns))
 
     def remind(self, fate: Fate, row: int, blind: Mapping[str, int] | None = None) -> None:
         """Tell again, between the rows of a warm-up, what became of a signal. Positions know it already."""
@@ -130,18 +107,12 @@ class StrategyRunner:
 
     def start(self) -> list[Output]:
         """Set every strategy's view from its positions and open orders. Comes after the warm-up."""
-        for hosted in self.hosted.values():
-            self._begin(hosted)
-            if not hosted.listens:
-                self._cancel_entries(hosted)
+        self.company.start()
         return self._with_aside([])
-
-    def _begin(self, hosted: Hosted) -> None:
-        self._call(hosted, 0, hosted.strategy.on_start, dict(hosted.positions), list(hosted.orders.values()))
 
     def stop(self) -> list[Output]:
         for hosted in self.hosted.values():
-            self._call(hosted, 0, hosted.strategy.on_stop)
+            self.company.call(hosted, 0, hosted.strategy.on_stop)
         return self._with_aside([])
 
     def on(self, event: object) -> list[Output]:
@@ -162,16 +133,16 @@ class StrategyRunner:
             case Resume() | FeedRestarted():
                 self._renew_all(event)
             case StrategyQuarantined(strategy_id):
-                self._stand_down(strategy_id)
+                self.company.stand_down(strategy_id)
             case ClosePosition() | StrategyPaused() | StrategyResumed():
                 outputs = self._on_operator(event)
             case _:
                 raise TypeError(f"StrategyRunner does not take {type(event).__name__}")
-        return self._with_aside(outputs) if self._aside else outputs
+        return self._with_aside(outputs) if self.company.aside else outputs
 
     def _with_aside(self, outputs: list[Output]) -> list[Output]:
-        outputs += self._aside
-        self._aside = []
+        outputs += self.company.aside
+        self.company.aside.clear()
         return outputs
 
     def on_ticks(self, batch: TickBatch) -> list[Output]:
@@ -179,26 +150,28 @@ class StrategyRunner:
         self._list(batch.listed)
         if self._halted:
             return outputs
-        begin, now_ns, look_ns = UNTIMED if self.overruns is None else self.overruns.timing
-        began_ns, signals = begin(), NOTHING
+        company, listeners = self.company, self.company.by_token.get
+        begin, now_ns, look_ns = company.timing
+        ended_ns = begin()
+        due_ns = ended_ns + look_ns  # before it no call can have taken too long
         for tick in batch.ticks:
-            for hosted in self._by_token.get(tick.instrument_token, ()):
+            for hosted in listeners(tick.instrument_token, ()):
                 try:
-                    if answer := hosted.strategy.on_market_data(tick):
-                        signals = checked(answer)
-                    elif not look_ns:
-                        continue
-                except BaseException as error:  # noqa: BLE001 - its mistake, even sys.exit(), is its own
-                    self._quarantine(hosted, batch.time_ns, error)
+                    answer = hosted.strategy.on_market_data(tick)
+                    signals = checked(answer) if answer else NOTHING
+                except BaseException as error:  # noqa: BLE001 - as in Company.call, which costs a call more
+                    company.failed(hosted, batch.time_ns, error)
+                    signals = NOTHING
                 if look_ns:
-                    ended_ns = now_ns()
-                    if ended_ns - began_ns > look_ns and self._overran(hosted, batch.time_ns, began_ns):
+                    began_ns, ended_ns = ended_ns, now_ns()
+                    late = ended_ns > due_ns and ended_ns - began_ns > look_ns
+                    if late and company.overran(hosted, batch.time_ns, began_ns):
                         signals = NOTHING
-                    began_ns = ended_ns
                 if signals:
                     outputs += self._emit(hosted, signals, batch)
-                    began_ns, signals = begin(), NOTHING
-        return self._with_aside(outputs) if self._aside else outputs
+                    ended_ns = begin()
+                    due_ns = ended_ns + look_ns
+        return self._with_aside(outputs) if self.company.aside else outputs
 
     def _list(self, instruments: Iterable[Instrument]) -> None:
         for instrument in instruments:
@@ -208,8 +181,8 @@ class StrategyRunner:
         outputs: list[Output] = []
         if self._halted:
             return outputs
-        for hosted in self._with_timers():
-            signals = self._hear(hosted, time_ns, hosted.on_timer, to_ist(time_ns))
+        for hosted in self.company.with_timers():
+            signals = self.company.hear(hosted, time_ns, hosted.on_timer, to_ist(time_ns))
             outputs += self._emit(hosted, signals or (), TickBatch(time_ns=time_ns, ticks=()))
         return outputs
 
@@ -267,7 +240,7 @@ class StrategyRunner:
         if hosted is None:
             return []
         if isinstance(event, StrategyResumed):
-            self._resume_strategy(hosted)
+            self.company.resume(hosted)
         elif hosted.state == RUNNING:
             hosted.state = PAUSED
         return []
@@ -297,13 +270,6 @@ class StrategyRunner:
         hosted = self.hosted.get(event.strategy_id)
         return [signal] if hosted is None else self._sent(hosted, signal)
 
-    def _resume_strategy(self, hosted: Hosted) -> None:
-        """A quarantined one may be half changed: a new one takes its place, with empty windows."""
-        quarantined, hosted.state = not hosted.listens, RUNNING
-        if quarantined:
-            self._subscribe()
-            self._renew(hosted)
-
     def _on_filled(self, event: OrderFilled) -> None:
         hosted = self.hosted.get(event.order.strategy_id)
         if hosted is None:
@@ -319,7 +285,7 @@ class StrategyRunner:
             hosted.follow(event.order)
             self._tell(hosted, event)
             if not hosted.listens and isinstance(event, OrderOpened):
-                self._cancel_entries(hosted)  # it was approved before the quarantine
+                self.company.cancel_entries(hosted)  # it was approved before the quarantine
 
     def _on_refused(self, event: Refused) -> None:
         hosted = self.hosted.get(event.signal.strategy_id)
@@ -331,7 +297,7 @@ class StrategyRunner:
         """The strategy hears what became of its signal at its first broker."""
         if hosted.hears_of(fate):
             time_ns, hook, said = hosted.hook_for(fate)
-            self._hear(hosted, time_ns, hook, *said)
+            self.company.hear(hosted, time_ns, hook, *said)
 
     def _renew_all(self, event: Resume | FeedRestarted) -> None:
         """After `kill-switch off`, or a feed that failed: nothing is compared across the gap. New strategies,
@@ -340,61 +306,4 @@ class StrategyRunner:
         if isinstance(event, Resume):
             self._halted = False
         for hosted in self.hosted.values():
-            self._renew(hosted)
-
-    def _renew(self, hosted: Hosted) -> None:
-        hosted.strategy = self._call(hosted, 0, hosted.strategy.fresh) or hosted.strategy
-        self._begin(hosted)
-
-    def _hear(self, hosted: Hosted, time_ns: int, hook: Callable[..., Any], *args: object) -> Any:
-        """A call that everybody waits for; what it says too late is not heard."""
-        overruns = self.overruns
-        if overruns is None:
-            return self._call(hosted, time_ns, hook, *args)
-        began_ns = overruns.begin()
-        answer = self._call(hosted, time_ns, hook, *args)
-        late = overruns.now_ns() - began_ns > overruns.look_ns
-        return None if late and self._overran(hosted, time_ns, began_ns) else answer
-
-    def _overran(self, hosted: Hosted, time_ns: int, began_ns: int) -> bool:
-        """Is it taken out for the time it took? Its entries are cancelled when that has been told."""
-        strategy_id, overruns = hosted.strategy.strategy_id, self.overruns
-        if overruns is None or not hosted.listens:
-            return False
-        why = overruns.overran(strategy_id, began_ns, overruns.now_ns())
-        if why:
-            hosted.errors += 1
-            hosted.state = QUARANTINED
-            self._subscribe()
-            self._aside.append(StrategyQuarantined(strategy_id, "overrun", why, time_ns))
-        return bool(why)
-
-    def _call(self, hosted: Hosted, time_ns: int, hook: Callable[..., Any], *args: object) -> Any:
-        if not hosted.listens:
-            return None
-        try:
-            return hook(*args)
-        except BaseException as error:  # noqa: BLE001 - as in on_ticks
-            self._quarantine(hosted, time_ns, error)
-            return None
-
-    def _quarantine(self, hosted: Hosted, time_ns: int, error: BaseException) -> None:
-        if isinstance(error, KeyboardInterrupt) and self.overruns is None:
-            raise error  # a backtest is interrupted so; a daemon hears signals elsewhere
-        hosted.state = QUARANTINED
-        hosted.errors += 1
-        self._subscribe()
-        strategy_id = hosted.strategy.strategy_id
-        self._aside.append(StrategyFailed(strategy_id, in_words(error), time_ns, places_of(error)))
-        self._cancel_entries(hosted)
-
-    def _stand_down(self, strategy_id: str) -> None:
-        hosted = self.hosted.get(strategy_id)
-        if hosted is not None:
-            hosted.state = QUARANTINED
-            self._subscribe()
-            self._cancel_entries(hosted)
-
-    def _cancel_entries(self, hosted: Hosted) -> None:
-        why = f"{hosted.strategy.strategy_id} is quarantined"
-        self._aside += [CancelResting(order, why) for order in hosted.entries.values()]
+            self.company.renew(hosted)

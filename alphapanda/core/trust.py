@@ -4,7 +4,7 @@ Only of a feed that can lose its prices: a live one says with every batch which 
 connection (`TickBatch.lost`). A finite feed says nothing, and what its rows have is believed.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from math import inf
 
 from msgspec import Struct
@@ -46,10 +46,9 @@ class Trust:
         doubts, unseen, odd = self._doubts, self._unseen, False
         if unseen:
             unseen.difference_update([tick.instrument_token for tick in batch.ticks])
-        for tick in batch.ticks:
-            known = last.get(tick.instrument_token)
-            if known is None or not 0.5 < tick.last_price / known.last_price < 2 or doubts:  # hardly ever
-                odd = self._look(tick, known, batch.time_ns) or odd
+        if doubts or not _usual(batch.ticks, last):
+            for tick in batch.ticks:
+                odd = self._look(tick, last.get(tick.instrument_token), batch.time_ns) or odd
         if batch.lost is not None:
             self.watched = True
             unseen.update(batch.lost)
@@ -59,7 +58,7 @@ class Trust:
         """Is it doubted?"""
         token, price = tick.instrument_token, tick.last_price
         doubt = self._doubts.get(token)
-        if not 0 < price < inf:  # NaN too
+        if not 0.0 < price < inf:  # NaN too
             why = f"its last tick had the price {price}"
             self._doubts[token] = Doubt(0.0, now_ns, why)
             return True
@@ -83,6 +82,17 @@ class Trust:
         if (doubt := self._doubts.get(token)) is not None:
             return doubt.why
         return None if tick is None else _crossed(tick)
+
+
+def _usual(ticks: Iterable[MarketTick], last: Mapping[int, MarketTick]) -> bool:
+    """Has each instrument had a price before, and is it neither halved nor doubled? Nearly always."""
+    try:
+        for tick in ticks:
+            if not 0.5 < tick.last_price / last[tick.instrument_token].last_price < 2.0:
+                return False
+    except KeyError:
+        return False
+    return True
 
 
 def _near(price: float, other: float) -> bool:

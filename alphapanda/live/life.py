@@ -101,6 +101,7 @@ class Life:
                 self.opened = await open_line(
                     house.loaded, house.options, store, self._gate, house.notifier.extend
                 )
+                store.let_go()
         opened = self.opened
         if opened is None or self._stop.is_set():  # stopped while it was opening
             return
@@ -110,7 +111,8 @@ class Life:
             if opened.account is not None:
                 closes.push_async_callback(opened.account.close)
             stopwatch = closes.enter_context(LoopStopwatch())
-            opened.cores.strategy.overruns = Overruns(stopwatch, live=opened.rows is None)
+            timed = Overruns(stopwatch, live=opened.rows is None)
+            opened.cores.strategy.company.overruns = timed
             async with anyio.create_task_group() as stages:
                 stages.start_soon(house.leaving.when_cancelled, LINE)
                 await self._trade(stages, opened, store)

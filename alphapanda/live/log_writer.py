@@ -39,7 +39,7 @@ class LogWriter:
     def _begin(self) -> None:
         self._pid = os.getpid()
         self._lines: deque[str] = deque()
-        self._changed = threading.Condition(threading.Lock())
+        self._changed = threading.Condition()  # a destructor may print while this thread has it
         self._missing = 0
         self._writing = False
         self._closed = False

@@ -341,20 +341,21 @@ def _simulated(settings: Settings) -> set[str]:
 
 def _settled(saved: Saved, store: Store) -> Saved:
     """Orders that paper never took are not found; the journal hears of it first."""
-    engine = TradingEngine(saved.orders)
-    for order in saved.orders:
-        if order.broker == PaperBroker.name and order.status in UNSETTLED:
-            absent = Report(
-                order_id=order.order_id,
-                kind=ReportKind.ABSENT,
-                time_ns=order.updated_ns,
-                reason="not in the paper broker's book after a restart",
-            )
-            for event in engine.on(absent):
-                store.tap(event)
-                if isinstance(event, OrderClosed):
-                    trading.warning("order {} did not reach {}: not found", order.order_id, order.broker)
-    return replace(saved, orders=tuple(engine.order(order.order_id) for order in saved.orders))
+    doubtful = [each for each in saved.orders if each.broker == PaperBroker.name and each.status in UNSETTLED]
+    engine, ended = TradingEngine(doubtful), {}
+    for order in doubtful:
+        absent = Report(
+            order_id=order.order_id,
+            kind=ReportKind.ABSENT,
+            time_ns=order.updated_ns,
+            reason="not in the paper broker's book after a restart",
+        )
+        for event in engine.on(absent):
+            store.tap(event)
+            if isinstance(event, OrderClosed):
+                ended[order.order_id] = event.order
+                trading.warning("order {} did not reach {}: not found", order.order_id, order.broker)
+    return replace(saved, orders=tuple(ended.get(each.order_id, each) for each in saved.orders))
 
 
 def _paper(settings: Settings, saved: Saved, plan: Plan) -> dict[str, Broker]:

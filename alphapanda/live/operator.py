@@ -32,10 +32,11 @@ from alphapanda.events import (
 from alphapanda.live import limits
 from alphapanda.live.filters import Request, check_filters, held_of, nothing_of, resting_of
 from alphapanda.live.flatten import FLATTEN
+from alphapanda.live.kill_file import clean
 from alphapanda.live.line import Gauge, Line
 from alphapanda.live.opening import Opened
 from alphapanda.live.reconcile import Reconciling
-from alphapanda.live.switch import KillSwitch, clean
+from alphapanda.live.switch import KillSwitch
 from alphapanda.live.walk import Walk
 from alphapanda.pipeline import Stage
 from alphapanda.store import Store

@@ -6,12 +6,10 @@ that the next start is killed as well. What follows the flag, the sweep, is in `
 """
 
 import asyncio
-import errno
-import os
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from pathlib import Path
 from time import monotonic
 from typing import Any, NamedTuple, Protocol
@@ -20,11 +18,11 @@ import anyio
 from loguru import logger
 from msgspec import Struct, to_builtins
 
-from alphapanda.config.redaction import redact
 from alphapanda.errors import Fatal
 from alphapanda.events import Approved, Halt, Refused, Resume
 from alphapanda.fail_points import FailPoint, reach
 from alphapanda.live.gate import Gate
+from alphapanda.live.kill_file import KillFile, clean
 from alphapanda.live.line import Line
 from alphapanda.live.walk import Walk
 from alphapanda.store import Store, StoreFailed
@@ -32,7 +30,6 @@ from alphapanda.times import to_ist
 
 audit = logger.bind(channel="audit")
 
-LONGEST_REASON = 200
 COMMIT_S = 5.0
 """A commit that takes longer has failed, as far as anybody can know."""
 STARTS_S = 15.0
@@ -40,9 +37,6 @@ STARTS_S = 15.0
 REARM_S = 8.0
 """An `off` that takes longer does not take effect: who asked for it has been told that it stays on."""
 TOO_LATE = "the line is busy: the kill switch stays on; try again"
-LONGEST_FILE = 4096
-FLATTENS = "--flatten"
-"""As the last line of the kill file."""
 
 
 class Sweeping(Protocol):
@@ -68,8 +62,7 @@ class KillSwitch:
     ) -> None:
         self._gate = gate
         self._line = line
-        self._kill_file = kill_file
-        self._free = free
+        self._file = KillFile(kill_file, free)
         self._store: Store | None = None
         self._rearming: object | None = None
         self._blank = False
@@ -130,7 +123,7 @@ class KillSwitch:
         have been left in the kill file: read after the flag, for a disk can take its time.
         """
         self.flag("SIGUSR1", "signal")
-        reason, flatten = self._words()
+        reason, flatten = self._file.words()
         self.flatten = self.flatten or flatten
         if reason and (self._gate.reason, self._gate.by) == ("SIGUSR1", "signal"):
             self._gate.reason = reason
@@ -139,24 +132,24 @@ class KillSwitch:
         """Before anybody who waits for that commit is told. A person looks at the disk before it goes on."""
         self.flag(failure.why, "store")
         if not failure.halted:
-            self._write_file()
+            self._keep_in_file()
 
     async def obey_file(self) -> None:
         """A door for when the control socket does not answer."""
-        if not self._gate.killed and self._is_there():
-            reason, flatten = self._words()
-            await self.on(reason or f"kill file {self._kill_file}", "kill file", flatten=flatten)
+        if not self._gate.killed and self._file.is_there():
+            reason, flatten = self._file.words()
+            await self.on(reason or f"kill file {self._file.path}", "kill file", flatten=flatten)
 
     def flag_file(self) -> None:
         """The same from a thread, for a loop that is stuck: the flag at once, the journal later. A file that
         has no words is looked at once more: somebody may be writing it.
         """
-        if self._gate.killed or not self._is_there():
+        if self._gate.killed or not self._file.is_there():
             return
-        reason, flatten = self._words()
+        reason, flatten = self._file.words()
         blank, self._blank = self._blank, not reason
         if reason or blank:
-            self.flag(reason or f"kill file {self._kill_file}", "kill file", flatten=flatten)
+            self.flag(reason or f"kill file {self._file.path}", "kill file", flatten=flatten)
 
     async def on(self, reason: str, by: str, *, flatten: bool = False) -> dict[str, Any]:
         """Returns when it is written down. Resting orders are cancelled, strategies see no prices.
@@ -166,6 +159,10 @@ class KillSwitch:
         self.flag(reason, by, flatten=flatten)
         await self._write_down()
         return self.state()
+
+    def _keep_in_file(self) -> None:
+        """For the next start."""
+        self._file.write(self._gate.reason, flatten=self.flatten)
 
     def _wake(self) -> None:
         loop = self._loop
@@ -198,7 +195,7 @@ class KillSwitch:
             reach(FailPoint.KILL_FLAGGED)
             self._turn()
         if store is None:
-            self._write_file()
+            self._keep_in_file()
             return
         if self._written != (gate.since_ns, self.flatten):
             self._written = gate.since_ns, self.flatten
@@ -214,13 +211,13 @@ class KillSwitch:
             with anyio.fail_after(COMMIT_S):
                 await store.commit()
         except TimeoutError:
-            self._write_file()
+            self._keep_in_file()
             raise Fatal(
                 f"store {store.path}: the kill switch could not be written in {COMMIT_S:g} s; it stays on,"
-                f" kill file {self._kill_file}: look at the disk"
+                f" kill file {self._file.path}: look at the disk"
             ) from None
         except Fatal:
-            self._write_file()
+            self._keep_in_file()
             raise
 
     def _turn(self) -> None:
@@ -293,7 +290,7 @@ class KillSwitch:
                 return
             now_ns, was = time.time_ns(), (self._gate.reason, self._gate.by)
             reach(FailPoint.REARM_ASKED)
-            self._remove_file()
+            self._file.remove()
             reach(FailPoint.REARM_FILE_REMOVED)
             await self._store.commit()  # the last row taken: a restart shows nothing up to it
             if self._rearming is not mine:
@@ -326,52 +323,7 @@ class KillSwitch:
     def end(self) -> None:
         """Nobody writes to the journal any more: what was flagged since is kept for the next start."""
         if self._flags:
-            self._write_file()
-
-    # the kill file
-
-    def _is_there(self) -> bool:
-        """One that cannot be looked at is: nobody knows that the operator has not put it there."""
-        try:
-            self._kill_file.stat()
-        except OSError as error:
-            return error.errno not in (errno.ENOENT, errno.ENOTDIR)
-        return True
-
-    def _words(self) -> tuple[str, bool]:
-        """The reason that the file gives, and whether positions are to be closed."""
-        try:  # whatever was put there, reading it does not block
-            descriptor = os.open(self._kill_file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-            try:
-                text = os.read(descriptor, LONGEST_FILE).decode(errors="replace")
-            finally:
-                os.close(descriptor)
-        except OSError:
-            return "", False
-        head, _, last = text.rstrip().rpartition("\n")
-        return (clean(head), True) if last == FLATTENS else (clean(text), False)
-
-    def _write_file(self) -> None:
-        try:
-            try:
-                self._write_words()
-            except OSError as error:
-                if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-                    raise
-                self._free()
-                self._write_words()
-        except OSError as error:
-            audit.error("kill file {} cannot be written: {}", self._kill_file, error)
-
-    def _write_words(self) -> None:
-        write_kill_file(self._kill_file, self._gate.reason, flatten=self.flatten)
-
-    def _remove_file(self) -> None:
-        try:
-            self._kill_file.unlink(missing_ok=True)
-        except OSError as error:
-            self._rearming = None
-            raise ValueError(f"kill file {self._kill_file} cannot be removed: {error.strerror}") from error
+            self._keep_in_file()
 
     def state(self) -> dict[str, Any]:
         gate = self._gate
@@ -382,19 +334,3 @@ class KillSwitch:
             "since": to_ist(gate.since_ns).isoformat() if gate.since_ns else None,
             "leftovers": to_builtins(list(self._left)) if gate.killed else [],
         }
-
-
-def write_kill_file(path: Path, reason: str, *, flatten: bool) -> None:
-    """Raises OSError. One that the disk does not confirm outlives the process all the same."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", encoding="utf-8") as file:
-        file.write(f"{reason}\n{FLATTENS}\n" if flatten else f"{reason}\n")
-        file.flush()
-        with suppress(OSError):
-            os.fsync(file.fileno())
-
-
-def clean(reason: str) -> str:
-    """One line that every table, file, journal and terminal can hold, without secrets."""
-    line = " ".join(redact(reason).encode(errors="replace").decode().split())
-    return "".join(character for character in line if character.isprintable())[:LONGEST_REASON]

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 from loguru import logger
 
+from alphapanda.config.redaction import redact
 from alphapanda.live.census import Descriptors, descriptors
 from alphapanda.live.counters import Latency
 from alphapanda.live.gate import Gate
@@ -141,6 +142,7 @@ class Watchman:
         self.lag = Latency()
         """How late the loop's beats were while the daemon was ready."""
         self.stalls = 0
+        self.failed_looks = 0
 
     # the loop's side
 
@@ -197,13 +199,24 @@ class Watchman:
 
     def look(self) -> None:
         """One look."""
-        self._look_at_loop()
-        self._switch.flag_file()
-        self._look_at_clock(self._clocks())
+        self._look_at("the loop", self._look_at_loop)
+        self._look_at("the kill file", self._switch.flag_file)
+        self._look_at("the clocks", self._look_at_clock)
         now_s = time.monotonic()
         if now_s - self._probed_s >= PROBE_S:
             self._probed_s = now_s
-            self.look_at_descriptors(descriptors())
+            self._look_at("free descriptors", lambda: self.look_at_descriptors(descriptors()))
+
+    def _look_at(self, what: str, look: Callable[[], None]) -> None:
+        """What cannot be looked at is said once, and hides nothing of the rest."""
+        alarm = f"watchman: {what}"
+        try:
+            look()
+        except Exception as error:  # noqa: BLE001 - the thread has to go on: nobody else sees what it sees
+            self.failed_looks += 1
+            self._alarms.ring(alarm, redact(f"cannot be looked at: {type(error).__name__}: {error}"))
+        else:
+            self._alarms.quiet(alarm)
 
     def _look_at_loop(self) -> None:
         beat_s, now_s = self._beat_s, time.monotonic()
@@ -218,7 +231,8 @@ class Watchman:
             frame = sys._current_frames().get(self._loop_thread)  # noqa: SLF001 - there is no other way
             monitoring.warning("the event loop is stuck for {:.1f} s in {}", late_s, places(frame))
 
-    def _look_at_clock(self, at: Now) -> None:
+    def _look_at_clock(self) -> None:
+        at = self._clocks()
         if (what := self._clock.jump(at)) is not None:
             self._alarms.ring(CLOCK, what)
             if self._holds():
@@ -238,8 +252,10 @@ class Watchman:
             self._switch.flag(why, "supervisor")
 
     def summary(self) -> dict[str, Any]:
-        """How late the loop was, in microseconds, and how often by more than 250 ms."""
-        return self.lag.summary() | {"stalls": self.stalls}
+        """How late the loop was, in microseconds, how often by more than 250 ms, and how often the watchman
+        could not look.
+        """
+        return self.lag.summary() | {"stalls": self.stalls, "failed_looks": self.failed_looks}
 
 
 def places(frame: FrameType | None) -> str:

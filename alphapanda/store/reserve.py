@@ -1,7 +1,7 @@
 """Space that is kept for last words: a file beside the store, given back when the disk is full.
 
 A daemon makes it at its start and takes it away at its end; what a killed one leaves is taken over by the
-next. Only a daemon that could not say why it halts would need it, so no command looks at it.
+next. It is for who could not say why trading halts: the daemon, and the command that kills one that is stuck.
 """
 
 import errno

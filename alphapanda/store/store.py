@@ -154,6 +154,10 @@ class Store:
         self.recovered = fold(self._folded(connection))
         reach(FailPoint.STORE_FOLDED)
 
+    def let_go(self) -> None:
+        """Of `recovered`, once a line is laid: a long past takes much memory. `refold` reads it again."""
+        del self.recovered
+
     async def refold(self) -> None:
         """Read the journal again, after a commit: `recovered` is then what a start would find now."""
         await self._in_thread(lambda: self._recover(self._connection()))

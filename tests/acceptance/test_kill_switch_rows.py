@@ -167,7 +167,7 @@ def test_M51_an_order_that_is_found_after_the_sweep_is_cancelled_as_well(tmp_pat
         asking(tmp_path, server, resting=1)
         faults(server, {"on": "order.place", "do": "late", "seconds": 4, "reply": "lost", "nth": 1})
         with at_work(tmp_path, server) as one:
-            one.until(lambda: now(tmp_path)["brokers"]["zerodha"]["unknown"])
+            one.until(lambda: "is in doubt" in one.stderr)
             assert kill(tmp_path)["leftovers"] == []  # after the quiet period it is gone, as all must think
             until_states(one, "NOT_FOUND")
             one.kill()
@@ -231,10 +231,14 @@ def test_M48_M52_in_a_burst_nothing_is_sent_after_the_answer_by_any_door(tmp_pat
                 else:
                     one.send(signal.SIGUSR1)
                 halted = one.until_state("halted")
+                # What was on its way when the flag went up has its answer.
+                one.until(
+                    lambda: not select(tmp_path, "SELECT 1 FROM orders WHERE status IN ('PREPARED', 'SENT')")
+                )
                 last = newest(server)
                 one.until(
                     lambda before=halted: (
-                        status(tmp_path)["ticks"]["received"] > before["ticks"]["received"] + 20
+                        now(tmp_path)["ticks"]["received"] > before["ticks"]["received"] + 20
                     )
                 )
                 assert not calls(server, "order.place", after=last)
@@ -244,6 +248,7 @@ def test_M48_M52_in_a_burst_nothing_is_sent_after_the_answer_by_any_door(tmp_pat
 
 SLEEPER = """
 import time
+from pathlib import Path
 
 from alphapanda.core.strategy import Strategy
 
@@ -251,18 +256,15 @@ from alphapanda.core.strategy import Strategy
 class Sleeper(Strategy):
     def on_market_data(self, tick):
         open("asleep", "w").close()
-        HOW
+        while not Path("go").exists():
+            HOW
         with open("awake", "a") as file:
             print(time.time_ns(), file=file)
         return [self.buy(tick, 1)]
 """
 
 
-@pytest.mark.parametrize(
-    "how",
-    ["time.sleep(2)", "end = time.monotonic() + 2\n        while time.monotonic() < end: pass"],
-    ids=["sleeps", "is busy"],
-)
+@pytest.mark.parametrize("how", ["time.sleep(0.01)", "pass"], ids=["sleeps", "is busy"])
 def test_M52_a_signal_is_obeyed_while_a_strategy_holds_the_loop(tmp_path, how):  # noqa: N802 - the fault's name
     """The flag is there before it lets go, and so before the order that it then asks for."""
     (tmp_path / "strategies").mkdir()
@@ -273,6 +275,7 @@ def test_M52_a_signal_is_obeyed_while_a_strategy_holds_the_loop(tmp_path, how): 
     with daemon(tmp_path, "--speed", "10", log=" ready: ") as running:
         running.until((tmp_path / "asleep").exists)
         running.send(signal.SIGUSR1)
+        (tmp_path / "go").touch()
         running.until(lambda: select(tmp_path, "SELECT 1 FROM journal WHERE kind = 'Halt'"))
         assert now(tmp_path)["kill_switch"]["by"] == "signal"
         ((flagged_ns,),) = select(tmp_path, "SELECT since_ns FROM kill_switch")
@@ -301,8 +304,8 @@ def test_M50_it_holds_over_a_kill_and_a_restart_until_somebody_says_why(tmp_path
     with daemon(tmp_path, "--speed", "250") as one:
         assert status(tmp_path)["state"] == "halted"
         assert run(tmp_path, "kill-switch", "off").code == 2
-        walked = status(tmp_path)["stages"]["feed"]["processed"]
-        one.until(lambda: status(tmp_path)["stages"]["feed"]["processed"] > walked + 50)
+        walked = now(tmp_path)["stages"]["feed"]["processed"]
+        one.until(lambda: now(tmp_path)["stages"]["feed"]["processed"] > walked + 50)
         assert count(tmp_path, "orders") == before
         assert run(tmp_path, "kill-switch", "off", "--reason", "looked").code == 0
         one.until(lambda: count(tmp_path, "orders") > before)

@@ -1,7 +1,7 @@
 """Rows of the fault table on the broker's books, with the real daemon: what is not ours, and what differs."""
 
 from exchange_server import exchange_server
-from running import Daemon, answer, run, select
+from running import Daemon, answer, count, run, select
 from zerodha_live import (
     FREE,
     at_work,
@@ -47,10 +47,11 @@ def by_status(folder):
     return {row["status"]: row["quantity"] for row in reconciled(folder)["external_orders"]}
 
 
-def rule_of_newest(one: Daemon, count: int) -> tuple[str, str]:
+def rule_of_newest(one: Daemon, number: int) -> tuple[str, str]:
     """The verdict on the signal of that number."""
-    rows = one.until(lambda: found if len(found := answer(one.folder, "signals")) >= count else None)
-    return rows[count - 1]["rule"] or rows[count - 1]["verdict"], rows[count - 1]["reason"]
+    one.until(lambda: count(one.folder, "signals") >= number)
+    row = answer(one.folder, "signals")[number - 1]
+    return row["rule"] or row["verdict"], row["reason"]
 
 
 def settle(folder, *words):

@@ -9,7 +9,7 @@ import pytest
 from exchange_server import exchange_server
 from oracle.evidence import Evidence
 from oracle.judge import judge
-from running import answer, count, daemon, run, status, strategy, write_config, write_ticks, zigzag
+from running import answer, count, daemon, run, select, status, strategy, write_config, write_ticks, zigzag
 from zerodha_live import RESTS, at_work, tell, told, until_orders, until_ticking
 
 from alphapanda.fail_points import VARIABLE
@@ -55,6 +55,11 @@ def test_M54_each_task_fails_once_and_the_daemon_trades(server, live, action, st
         until_orders(one, "FILLED")
         for name in ALONE:
             assert f"{name} failed ({'it returned' if action == 'return' else 'Injected'}" in one.stderr
+
+
+def statuses(folder):
+    """Those that our orders have."""
+    return {each for (each,) in select(folder, "SELECT DISTINCT status FROM orders")}
 
 
 def healthy(folder):
@@ -167,12 +172,13 @@ def test_M54_a_core_that_raises_with_requests_under_way_loses_and_doubles_no_ord
         server.admin("faults", {"clear": True, "fault": [late]})
         tell(live, side="BUY", quantity=3, times=2)
         tell(live, side="BUY", quantity=2, part=RESTS, times=2)
-        one.until(lambda: "begins anew" in one.stderr and status(live)["state"] == "running")
-        one.until(lambda: not {row["status"] for row in answer(live, "orders")} & DOUBTED)
+        one.until(lambda: "begins anew" in one.stderr)
+        one.until_state("running")
+        one.until(lambda: not statuses(live) & DOUBTED)
         before = [row["status"] for row in answer(live, "orders")].count("FILLED")
         tell(live, side="BUY")
         until_orders(one, *["FILLED"] * (before + 1))
         assert run(live, "cancel-all").code == 0
-        one.until(lambda: {row["status"] for row in answer(live, "orders")} <= ENDED)
+        one.until(lambda: statuses(live) <= ENDED)
         told_of = {"stores": [live / "var/alphapanda.db"], "history": server.history()}
         assert not judge(Evidence(**told_of, settled=True, quiet_period_s=0.5), decided=OF_ORDERS)

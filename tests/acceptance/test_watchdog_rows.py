@@ -83,11 +83,12 @@ class Desk:
 
 
 @contextmanager
-def desk(folder, env=None):
+def desk(folder, **how):
+    """`how` as of `running.daemon`."""
     folder.mkdir()
     with exchange_server(folder) as server:
         told(folder, server, **LIMITS)
-        with running.daemon(folder, "--rehearsal-url", server.url, env=env) as one:
+        with running.daemon(folder, "--rehearsal-url", server.url, **how) as one:
             until_ticking(one)
             yield Desk(server, one)
 
@@ -249,9 +250,8 @@ def command(folder):
 
 
 @pytest.mark.parametrize("by_s", [-3600, 86_400])
-def test_M53_a_clock_that_is_set_holds_entries_and_moves_nothing(tmp_path, monkeypatch, by_s):  # noqa: N802 - the fault's name
-    monkeypatch.setattr(running, "COMMAND", command(tmp_path))
-    with desk(tmp_path / "desk") as made:
+def test_M53_a_clock_that_is_set_holds_entries_and_moves_nothing(tmp_path, by_s):  # noqa: N802 - the fault's name
+    with desk(tmp_path / "desk", command=[command(tmp_path)]) as made:
         made.trades()
         before = until_orders(made.one, "FILLED")
         asked = tmp_path / "by-new"

@@ -11,8 +11,9 @@ USAGE, NOT_DONE = 2, 1
 
 
 @pytest.mark.parametrize("status", ["PREPARED", "SENT", "OPEN", "PARTIAL", "UNKNOWN", "FILLED"])
-def test_an_approved_close_that_may_fill_or_has_is_done(status):
+def test_an_approved_close_that_may_fill_or_has_is_done(status, capsys):
     _leave({"cancelled": [], "closing": [APPROVED | {"status": status}]})
+    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize("status", ["CANCELLED", "REJECTED", "NOT_FOUND", "WITHHELD"])

@@ -6,16 +6,21 @@ from running import run, write_config, write_ticks, zigzag
 
 SEES = """
 import gc
+from pathlib import Path
 
 from alphapanda.core.strategy import Strategy
 
 
+def note(when):
+    Path(when).write_text(str(gc.get_threshold()[0]))
+
+
 class SeesStrategy(Strategy):
     def on_start(self, positions, orders):
-        print("starting", gc.get_threshold()[0])
+        note("starting")
 
     def on_market_data(self, tick):
-        print("trading", gc.get_threshold()[0])
+        note("trading")
         return []
 """
 
@@ -27,7 +32,6 @@ def test_collections_are_rare_until_it_is_ready_and_as_usual_from_then_on(tmp_pa
     write_ticks(tmp_path, zigzag(1))
     done = run(tmp_path, "run", "--until-end", "--no-calendar")
     assert done.code == 0, done
-    lines = (line.split() for line in done.stderr.splitlines())
-    seen = {words[0]: int(words[1]) for words in lines if words[0] in ("starting", "trading")}
-    assert seen["trading"] == gc.get_threshold()[0]
-    assert seen["starting"] > 10 * seen["trading"]
+    starting, trading = (int((tmp_path / when).read_text()) for when in ("starting", "trading"))
+    assert trading == gc.get_threshold()[0]
+    assert starting > 10 * trading

@@ -1,4 +1,4 @@
-"""Asking a daemon that has its store already and opens its door a moment later."""
+"""Asking a daemon that has its store already and opens its door a moment later, or that is stuck."""
 
 import os
 import socket
@@ -7,8 +7,11 @@ from contextlib import closing
 
 import msgspec
 import pytest
+from running import write_config
+from typer.testing import CliRunner
 
 from alphapanda.cli import daemon
+from alphapanda.cli.app import app
 from alphapanda.config import Loaded, Settings
 from alphapanda.live.control import LENGTH, Unreachable
 from alphapanda.store import lock
@@ -85,3 +88,26 @@ def test_a_request_that_may_have_arrived_is_not_said_twice(settings, door, tmp_p
     with lock.hold(tmp_path / "a.db"), pytest.raises(Unreachable):
         daemon.reach(settings, {"command": "close_all"}, 10)
     assert door.asked == 1
+
+
+LOOKS = ("status", "kill-switch status", "risk show", "stages list", "strategies list", "close-all --yes")
+
+
+@pytest.mark.parametrize("words", LOOKS)
+def test_who_only_looks_waits_less_than_who_changes_and_says_what_a_silent_daemon_may_be(
+    tmp_path, monkeypatch, words
+):
+    waits = []
+
+    def ask(_path, request, timeout_s):
+        waits.append((request["command"], timeout_s))
+        raise Unreachable("no daemon answers") from TimeoutError("timed out")
+
+    monkeypatch.setattr("alphapanda.live.control.ask", ask)
+    config = write_config(tmp_path)
+    with lock.hold(tmp_path / "var/alphapanda.db"):
+        done = CliRunner().invoke(app, ["--config", str(config), *words.split()])
+    ((command, waited_s),) = waits
+    assert waited_s == (daemon.ASK_S if command == "close" else daemon.READ_S)
+    for said in (f"the daemon with pid {os.getpid()} ", "does not answer", f"it is {daemon.SILENT}"):
+        assert said in str(done.exception)

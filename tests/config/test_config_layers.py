@@ -183,7 +183,8 @@ def test_a_variable_of_a_key_is_stronger_than_one_of_its_whole_section(tmp_path)
 
 def test_a_credential_that_is_not_ours_is_left_alone(tmp_path):
     write(tmp_path / "credentials/tls.key", "x")
-    loaded(tmp_path, environ={"CREDENTIALS_DIRECTORY": str(tmp_path / "credentials")})
+    environ = {"CREDENTIALS_DIRECTORY": str(tmp_path / "credentials")}
+    assert loaded(tmp_path, environ=environ) == loaded(tmp_path)
 
 
 def test_a_credential_of_a_text_key_is_taken_to_the_letter(tmp_path):

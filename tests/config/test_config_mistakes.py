@@ -419,7 +419,7 @@ def test_invented_prices_may_reach_the_exchange_on_this_machine(tmp_path, api, w
 def test_what_is_no_mistake_is_accepted(tmp_path, text):
     path = tmp_path / "config.toml"
     path.write_text(text)
-    load(path, environ={})
+    assert "config.toml" in load(path, environ={}).origins.values()
 
 
 def test_a_live_configuration_with_its_key_is_accepted(tmp_path):

@@ -49,7 +49,8 @@ def test_a_secret_in_a_toml_file_is_refused_without_printing_it(tmp_path, sectio
 def test_what_is_not_a_secret_may_stand_in_a_toml_file(tmp_path):
     path = tmp_path / "config.toml"
     path.write_text("zerodha.api_key = ''\nredis.url = 'redis://u@h:1/0'\nalerts.urls = ['tgram://token/1']")
-    load(path, environ={})
+    settings = load(path, environ={}).settings
+    assert (settings.redis.url, settings.alerts.urls) == ("redis://u@h:1/0", ("tgram://token/1",))
 
 
 def with_secrets(tmp_path, text=""):

@@ -83,7 +83,7 @@ def desk(*, live=True, **strategies):
         strategy.hands, strategy.takes = hands, takes
         made.append(strategy)
     runner = StrategyRunner(made, instruments=[INFY])
-    runner.overruns = Overruns(hands, live=live)
+    runner.company.overruns = Overruns(hands, live=live)
     return runner, hands
 
 
@@ -143,7 +143,7 @@ def test_what_the_machine_kept_is_not_the_strategys():
 
 def test_a_backtest_has_no_limits():
     runner, _ = desk(slow=10_000)
-    runner.overruns = None
+    runner.company.overruns = None
     assert who(runner.on(batch(tick()))) == ["slow"]
 
 

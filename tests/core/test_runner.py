@@ -426,6 +426,6 @@ def test_an_interrupt_that_a_strategy_makes_up_is_its_own_mistake_in_a_daemon():
     with pytest.raises(KeyboardInterrupt):
         prices(made(), 99.0)
     runner = made()
-    runner.overruns = Overruns(Still(), live=False)
+    runner.company.overruns = Overruns(Still(), live=False)
     assert kinds(prices(runner, 99.0)) == [StrategyFailed]
     assert runner.hosted["dip_1"].state == QUARANTINED

@@ -127,7 +127,8 @@ def test_cancel_close_and_restart_a_stage_of_a_running_daemon(folder):
         running.until(lambda: held(folder) == {"INFY": 0})
         assert answer(folder, "close-all", "--yes") == {"cancelled": [], "closing": []}
         assert "pulse is started anew (restart 1)" in run(folder, "stages", "restart", "pulse").stdout
-        running.until(lambda: answer(folder, "stages", "list")["pulse"]["restarts"] == 1)
+        running.until(lambda: running.status()["stages"]["pulse"]["restarts"] == 1)
+        assert answer(folder, "stages", "list")["pulse"]["restarts"] == 1
         assert run(folder, "stages", "restart", "risk").code == GAVE_UP
     ((by_hand,),) = select(folder, "SELECT signal_id FROM signals WHERE transaction_type = 'SELL'")
     told = answer(folder, "why", by_hand)
@@ -141,7 +142,7 @@ def test_a_close_that_is_refused_is_said_with_its_rule_and_an_exit_code(folder):
     evening = [(24_000 + second, "INFY", 100.0) for second in range(10_000)]
     write_ticks(folder, [*zigzag(4), *evening])
     with daemon(folder, *PACE) as running:
-        running.until(lambda: answer(folder, "status")["stages"]["feed"]["processed"] > 4)
+        running.until(lambda: running.status()["stages"]["feed"]["processed"] > 4)
         assert held(folder) == {"INFY": 3}
         done = run(folder, "close-all", "--yes")
         assert done.code == GAVE_UP

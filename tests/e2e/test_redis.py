@@ -221,8 +221,8 @@ def test_the_task_is_restarted_by_hand_without_touching_an_order(tmp_path, serve
         running.until(lambda: count(tmp_path, "trades") > 5)
         before = answer(tmp_path, "trades")
         ask(tmp_path / "var/control.sock", {"command": "stage_restart", "stage": "redis"}, FINISH_S)
-        running.until(lambda: status(tmp_path)["stages"]["redis"]["restarts"] == 1)
-        running.until(lambda: status(tmp_path)["redis"]["connected"])
+        running.until(lambda: running.status()["stages"]["redis"]["restarts"] == 1)
+        running.until(lambda: running.status()["redis"]["connected"])
         running.until(lambda: count(tmp_path, "trades") > len(before))
         stages = status(tmp_path)["stages"]
         assert answer(tmp_path, "trades")[: len(before)] == before

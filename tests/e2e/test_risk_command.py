@@ -6,6 +6,7 @@ import pytest
 from running import (
     COMMAND,
     answer,
+    count,
     daemon,
     environment,
     on_a_terminal,
@@ -63,7 +64,7 @@ def obeyed(folder):
 
 def test_a_limit_that_is_set_during_a_replay_is_obeyed_at_once_and_for_good(folder):
     with daemon(folder, *PACE) as running:
-        running.until(lambda: len(answer(folder, "trades")) > 4)
+        running.until(lambda: count(folder, "trades") > 4)
         said = answer(folder, "risk", "set", "max_order_value", "50", *WHY)
         durable = select(folder, "SELECT count(*) FROM journal WHERE kind = 'LimitChanged'")
         assert durable == [(1,)]
@@ -76,8 +77,8 @@ def test_a_limit_that_is_set_during_a_replay_is_obeyed_at_once_and_for_good(fold
         row = limit(folder, "max_order_value")
         assert (row["cap"], row["from"], row["configured"], row["reason"]) == (50, "run time", 500000, "test")
         assert "limit max_order_value is 50, set at run time" in running.stderr
-        count = obeyed(folder)
-        running.until(lambda: obeyed(folder) > count)
+        obeying = obeyed(folder)
+        running.until(lambda: obeyed(folder) > obeying)
         assert run(folder, "stop").code == 0
         assert running.ended() == 0
     write_config(folder, risk=FREE | {"max_order_value": 40.0})
@@ -151,7 +152,7 @@ def test_without_a_daemon_a_limit_is_set_shown_and_given_back(folder):
     other = run(folder, "risk", "show", "--strategy", "other")
     assert "momentum_1" not in other.stdout
     with daemon(folder, *PACE) as running:
-        running.until(lambda: answer(folder, "signals", "--limit", "1"))
+        running.until(lambda: count(folder, "signals"))
         (first, *_) = answer(folder, "signals")
         assert (first["rule"], "(for momentum_1, NSE:INFY)" in first["reason"]) == ("max_order_value", True)
     done = run(folder, "risk", "reset", "max_order_value", *scope, *WHY)
@@ -174,7 +175,7 @@ def test_without_a_daemon_a_limit_is_set_shown_and_given_back(folder):
 
 def test_M58_a_limit_below_what_is_in_use_lets_through_only_what_reduces_it(folder):  # noqa: N802 - the fault's name
     with daemon(folder, *PACE) as running:
-        running.until(lambda: any(row["quantity"] for row in answer(folder, "positions")))
+        running.until(lambda: select(folder, "SELECT 1 FROM positions WHERE quantity"))
         plan = answer(folder, "risk", "set", "max_orders_per_day", "1", *WHY, "--dry-run")
         assert not plan["changed"]
         assert plan["refused"] == [{"strategy_id": "momentum_1", "broker": "paper"}]

@@ -8,6 +8,7 @@ import pytest
 from running import (
     COMMAND,
     FINISH_S,
+    count,
     daemon,
     environment,
     eventually,
@@ -187,7 +188,7 @@ def test_what_strategies_and_operators_give_as_reasons_is_kept_without_the_secre
     write_config(folder, strategies=strategies, redis={"enabled": False})
     reason = f"see {SECRETS['zerodha__api_secret']}"
     with daemon(folder, "--no-calendar", env=source) as started:
-        eventually(lambda: len(run(folder, "signals", "--json", env=source).document) > 3)
+        started.until(lambda: count(folder, "signals") > 3)
         killed = run(folder, "kill-switch", "on", "--reason", reason, env=source)
         paused = run(folder, "strategies", "pause", "leaking", "--reason", reason, env=source)
         said = [run(folder, *words, env=source).stdout for words in (["signals"], ["status"], ["why", "1"])]

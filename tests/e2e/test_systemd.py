@@ -4,7 +4,6 @@ import configparser
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -23,6 +22,7 @@ from running import (
     write_ticks,
     zigzag,
 )
+from service_manager import WATCHDOG_S, systemd_at
 
 from alphapanda.live import control
 from alphapanda.live import life as promises
@@ -31,7 +31,6 @@ from alphapanda.live.logs import LAST_LINES_S
 
 REPO = Path(__file__).resolve().parents[2]
 UNIT = REPO / "systemd" / "alphapanda.service"
-WATCHDOG_S = 1.0
 OURS = re.compile(r"/opt/alphapanda/bin/alphapanda is not executable: No such file or directory")
 
 
@@ -94,35 +93,10 @@ def test_the_unit_keeps_what_the_production_configuration_names(tmp_path):
     assert keys["logging.logs_dir"] == f"/var/log/{unit['LogsDirectory']}"
 
 
-class Systemd:
-    """The end of NOTIFY_SOCKET that systemd holds."""
-
-    def __init__(self, path):
-        self.path = path
-        self.heard = []
-        self.door = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self.door.bind(str(path))
-        self.door.setblocking(False)
-
-    def listen(self):
-        while True:
-            try:
-                self.heard.append(self.door.recv(4096).decode())
-            except BlockingIOError:
-                return self.heard
-
-    def times(self, word):
-        return sum(message.startswith(word) for message in self.listen())
-
-    def variables(self, **more):
-        return {"NOTIFY_SOCKET": str(self.path), "WATCHDOG_USEC": str(int(WATCHDOG_S * 1e6))} | more
-
-
 @pytest.fixture
 def systemd(tmp_path):
-    made = Systemd(tmp_path / "notify")
-    yield made
-    made.door.close()
+    with systemd_at(tmp_path / "notify") as made:
+        yield made
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from alphapanda.exchange.clock import MAX, Clock
 from alphapanda.times import SECOND_NS
@@ -127,8 +127,5 @@ class ItNeverRunsBack(RuleBasedStateMachine):
         assert self.clock.reaches(self.wall) >= self.seen
 
 
-ItNeverRunsBack.TestCase.settings = settings(max_examples=50, stateful_step_count=30, deadline=None)
-
-
 def test_it_never_runs_back_whatever_is_done_to_it():
-    ItNeverRunsBack.TestCase("runTest").runTest()
+    run_state_machine_as_test(ItNeverRunsBack, settings=settings(max_examples=50, stateful_step_count=30))

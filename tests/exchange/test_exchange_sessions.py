@@ -6,7 +6,13 @@ from hashlib import sha256
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from alphapanda.exchange.calls import Refusal
 from alphapanda.exchange.history import History
@@ -238,8 +244,5 @@ class OneTokenAtATime(RuleBasedStateMachine):
         assert opening == ([self.alive] if self.alive else [])
 
 
-OneTokenAtATime.TestCase.settings = settings(max_examples=40, stateful_step_count=20, deadline=None)
-
-
 def test_at_most_one_token_is_alive():
-    OneTokenAtATime.TestCase("runTest").runTest()
+    run_state_machine_as_test(OneTokenAtATime, settings=settings(max_examples=40, stateful_step_count=20))

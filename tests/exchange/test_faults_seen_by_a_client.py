@@ -75,4 +75,6 @@ def test_a_script_with_a_mistake_changes_nothing(trader):
 
 @pytest.mark.parametrize("sees", [a_dead_session_closes_its_socket, a_dead_session_leaves_its_socket_silent])
 def test_a_dead_session_does_to_its_sockets_what_the_script_says(trader, sees):
+    before = len(trader.history())
     sees(trader)
+    assert [line["do"] for line in trader.history("fault", after=before)] == ["token_death"]

@@ -177,6 +177,9 @@ def test_a_trade_is_told_of(trader, ticker):
 
 
 def test_a_client_that_is_cut_off_comes_back_and_subscribes_again(trader, ticker, tokens):
+    watched = tokens["a share"], tokens["an index"]
+    for token in watched:
+        snapshot(ticker, token, "full")
     seen = count(ticker)
     trader.admin("faults", {"fault": [{"do": "ws_reset", "after_s": 1}]})
     trader.step(2)
@@ -185,8 +188,8 @@ def test_a_client_that_is_cut_off_comes_back_and_subscribes_again(trader, ticker
     opened = next(
         number for number, line in enumerate(ticker.lines) if number >= seen and line["on"] == "open"
     )
-    latest(ticker, tokens["a share"], "full", opened)
-    latest(ticker, tokens["an index"], "full", opened)
+    for token in watched:
+        assert latest(ticker, token, "full", opened)["last_price"] > 0
 
 
 def test_a_connection_too_many_is_refused(trader, ticker):

@@ -1,20 +1,14 @@
-"""The rooms: who may import whom, which words may not be said where, and how large things may grow.
+"""The rooms: who may import whom, and which rooms have no clock, no chance and no door.
 
 The tables here are the design. A new room, package or core file needs its line in them.
 """
 
 import ast
-import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
-from functools import cache
-from pathlib import Path
-from typing import NamedTuple
 
 import pytest
-
-REPO = Path(__file__).resolve().parents[2]
+from package_source import REPO, Module, house_imports, imported, modules, packages, word
 
 ROOMS: dict[str, set[str]] = {
     "": set(),
@@ -63,10 +57,8 @@ CORE: dict[str, set[str]] = {
     "core.failures": set(),
     "core.interrupted": {"core.strategy"},
     "core.overruns": set(),
-    "core.runner": {
-        *("core.answers", "core.failures", "core.hosted", "core.interrupted", "core.overruns"),
-        "core.strategy",
-    },
+    "core.company": {"core.failures", "core.hosted", "core.overruns", "core.strategy"},
+    "core.runner": {"core.answers", "core.company", "core.hosted", "core.interrupted", "core.strategy"},
     "core.charges": {"core.money", "core.segments"},
     "core.margins": {"core.contracts", "core.money", "core.segments"},
     "core.rules": {
@@ -177,7 +169,7 @@ VENUE_CORES = {
     f"venues.zerodha.{name}"
     for name in (
         *("answers", "book_rows", "cancels", "clock", "dump", "external", "follow", "followed", "governor"),
-        *("foreign_trades", "outside"),
+        *("external_orders", "external_trade", "reconciliation", "reported"),
         *("holds", "lingering", "shards"),
     )
 }
@@ -186,104 +178,9 @@ VENUE_CORES = {
 IMPURE_NAMES = {"open", "print", "input", "exec", "eval", "logger", "breakpoint", "__import__"}
 IMPURE_ATTRIBUTES = {"now", "utcnow", "today", "monotonic", "perf_counter", "uuid4", "getenv", "environ"}
 
-BROAD_HANDLERS = {
-    "live.supervisor": 1,  # whatever a task raised, its budget decides
-    "live.daemon": 1,  # whatever ended a line, the budget of the core decides
-    "live.life": 1,  # a stage that raised has failed, whatever it was
-    "cli.app": 1,  # every error is one line
-    "live.control": 1,  # one request must not close the door for the others
-    "plan": 2,  # a strategy's module may raise anything while it is imported or made
-    "store.store": 1,  # a commit that failed in any way is ambiguous
-    "venues.zerodha.official": 1,  # the official client raises anything: there is no answer then
-    "exchange.rest.gateway": 1,  # a call that we cannot answer must not end the exchange for all
-}
-"""Module -> how often it may say `except Exception`."""
-
 ENVIRONMENT = {"config", "fail_points", "cli.app", "live.logs", "live.notify"}
 """Who may look at `os.environ`; fail_points are armed there and nowhere else, cli.app asks for a traceback
 where no configuration can be read, the other two speak to systemd and to the terminal."""
-
-HOMELESS = {"utils", "util", "helpers", "helper", "common", "misc", "base", "manager"}
-LONGEST_FILE, LONGEST_FUNCTION = 400, 60
-TOP_LEVEL = {
-    "alphapanda",
-    "strategies",
-    "config.toml",
-    "config.production.toml",
-    "tests",
-    "scripts",
-    "systemd",
-    "pyproject.toml",
-    "README.md",
-    "LICENSE",
-}
-
-
-class Module(NamedTuple):
-    """`name` without the leading `alphapanda.`; a strategy keeps its `strategies.`."""
-
-    name: str
-    path: Path
-    tree: ast.Module
-
-    @property
-    def room(self) -> str:
-        return self.name.partition(".")[0]
-
-    def within(self, places: set[str]) -> bool:
-        return any(self.name == place or self.name.startswith(f"{place}.") for place in places if place) or (
-            self.name == "" and "" in places
-        )
-
-    def nodes(self, *kinds: type[ast.AST]) -> Iterator[ast.AST]:
-        return (node for node in ast.walk(self.tree) if isinstance(node, kinds))
-
-    def at(self, node: ast.AST) -> str:
-        return f"{self.path.relative_to(REPO)}:{getattr(node, 'lineno', 1)}"
-
-
-@cache
-def modules() -> dict[str, Module]:
-    found = {}
-    for folder in ("alphapanda", "strategies"):
-        for path in sorted((REPO / folder).rglob("*.py")):
-            dotted = ".".join(path.relative_to(REPO).with_suffix("").parts).removesuffix(".__init__")
-            name = dotted.removeprefix("alphapanda").removeprefix(".") if folder == "alphapanda" else dotted
-            found[name] = Module(name, path, ast.parse(path.read_text(encoding="utf-8")))
-    return found
-
-
-def imported(module: Module) -> Iterator[tuple[str, ast.AST]]:
-    """Every dotted name that is imported anywhere in the file, late imports too."""
-    for node in module.nodes(ast.Import, ast.ImportFrom):
-        if isinstance(node, ast.Import):
-            yield from ((alias.name, node) for alias in node.names)
-        else:
-            assert node.level == 0, f"{module.at(node)}: relative import"
-            yield from ((f"{node.module}.{alias.name}", node) for alias in node.names)
-
-
-def house_imports(module: Module) -> Iterator[tuple[str, ast.AST]]:
-    """Names of our own modules: `from alphapanda.store import lock` is `store.lock`."""
-    for dotted, node in imported(module):
-        if dotted.split(".")[0] not in ("alphapanda", "strategies"):
-            continue
-        name = dotted.removeprefix("alphapanda").removeprefix(".")
-        while name not in modules():
-            name = name.rpartition(".")[0]
-        yield name, node
-
-
-def word(node: ast.AST) -> str:
-    """The name, or the last part of a dotted one."""
-    return str(getattr(node, "id", getattr(node, "attr", "")))
-
-
-def packages(module: Module) -> Iterator[tuple[str, ast.AST]]:
-    for dotted, node in imported(module):
-        top = dotted.split(".")[0]
-        if top not in ("alphapanda", "strategies"):
-            yield top, node
 
 
 def test_every_room_is_in_the_table():
@@ -488,174 +385,3 @@ def test_the_exchange_knows_little_of_our_venues(room):
         and not any(name == seen or name.startswith(f"{seen}.") for seen in EXCHANGE_SEES[room])
     ]
     assert not wrong, "\n".join(wrong)
-
-
-def test_nothing_rests_on_assert():
-    """It disappears under `python -O`."""
-    wrong = [module.at(node) for module in modules().values() for node in module.nodes(ast.Assert)]
-    assert not wrong, "\n".join(wrong)
-
-
-def test_every_task_has_a_parent():
-    wrong = [
-        f"{module.at(node)}: {name}"
-        for module in modules().values()
-        for node in module.nodes(ast.Name, ast.Attribute)
-        if (name := word(node))
-        in ("create_task", "ensure_future", "gather", "get_event_loop", "run_coroutine_threadsafe")
-    ]
-    assert not wrong, "\n".join(wrong)
-
-
-def caught(handler: ast.ExceptHandler) -> set[str]:
-    if handler.type is None:
-        return {"BaseException"}
-    return {node.id for node in ast.walk(handler.type) if isinstance(node, ast.Name)}
-
-
-def handlers() -> Iterator[tuple[Module, ast.ExceptHandler]]:
-    for module in modules().values():
-        for node in module.nodes(ast.ExceptHandler):
-            assert isinstance(node, ast.ExceptHandler)
-            yield module, node
-
-
-def test_any_exception_is_caught_only_where_it_is_listed():
-    found: dict[str, int] = {}
-    for module, handler in handlers():
-        if "Exception" in caught(handler):
-            found[module.name] = found.get(module.name, 0) + 1
-    assert found == BROAD_HANDLERS, "see BROAD_HANDLERS: each needs its reason there"
-
-
-def test_what_catches_everything_raises_it_again():
-    wrong = [
-        module.at(handler)
-        for module, handler in handlers()
-        if "BaseException" in caught(handler)
-        and module.name
-        not in ("core.runner", "core.failures")  # a strategy's mistake, even sys.exit(), is its own
-        and not (isinstance(handler.body[-1], ast.Raise) and handler.body[-1].exc is None)
-    ]
-    assert not wrong, "\n".join(wrong)
-
-
-def test_no_broad_handler_is_silent():
-    wrong = [
-        module.at(handler)
-        for module, handler in handlers()
-        if caught(handler) & {"Exception", "BaseException"} and isinstance(handler.body[0], ast.Pass)
-    ]
-    assert not wrong, "\n".join(wrong)
-
-
-def test_certificates_are_always_checked():
-    words = ("CERT_NONE", "_create_unverified_context", "InsecureRequestWarning")
-    wrong = [
-        module.at(node)
-        for module in modules().values()
-        for node in ast.walk(module.tree)
-        if (isinstance(node, ast.Name | ast.Attribute) and word(node) in words)
-        or (
-            isinstance(node, ast.keyword)
-            and node.arg in ("verify", "verify_ssl", "ssl", "check_hostname")
-            and isinstance(node.value, ast.Constant)
-            and node.value.value is False
-        )
-    ]
-    assert not wrong, "\n".join(wrong)
-
-
-def test_types_are_imported_late_only_in_the_command():
-    """TYPE_CHECKING may make help quick; anywhere else it would hide that two rooms need each other."""
-    wrong = [
-        module.at(node)
-        for module in modules().values()
-        for node in module.nodes(ast.Name)
-        if getattr(node, "id", "") == "TYPE_CHECKING" and module.room != "cli"
-    ]
-    assert not wrong, "\n".join(wrong)
-
-
-def test_every_module_has_a_home():
-    wrong = [
-        str(module.path.relative_to(REPO))
-        for module in modules().values()
-        if HOMELESS & set(module.path.relative_to(REPO).with_suffix("").parts)
-    ]
-    assert not wrong, f"a noun is missing for {wrong}"
-
-
-def test_every_module_says_what_lives_in_it():
-    wrong = [
-        str(module.path.relative_to(REPO))
-        for module in modules().values()
-        if module.tree.body and not ast.get_docstring(module.tree)
-    ]
-    assert not wrong, "\n".join(wrong)
-
-
-def test_no_file_is_too_long():
-    lengths = {module.path: len(module.path.read_text().splitlines()) for module in modules().values()}
-    wrong = [f"{path.relative_to(REPO)}: {lines}" for path, lines in lengths.items() if lines > LONGEST_FILE]
-    assert not wrong, f"over {LONGEST_FILE} lines:\n" + "\n".join(wrong)
-
-
-def test_no_function_is_too_long():
-    wrong = [
-        f"{module.at(node)} {node.name}: {lines}"
-        for module in modules().values()
-        for node in module.nodes(ast.FunctionDef, ast.AsyncFunctionDef)
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-        and (lines := (node.end_lineno or 0) - node.lineno + 1) > LONGEST_FUNCTION
-    ]
-    assert not wrong, f"over {LONGEST_FUNCTION} lines:\n" + "\n".join(wrong)
-
-
-MAKERS = {
-    "Approved": {"core.risk"},
-    "StrategyRunner": {"pipeline"},
-    "RiskManager": {"pipeline"},
-    "PortfolioManager": {"pipeline"},
-    "TradingEngine": {"pipeline", "live.opening"},  # opening: the same table settles what a crash left
-    "MarketSimulator": {"plan"},
-    "build_cores": {"live.opening", "backtest.report"},
-}
-"""What only these modules may call: an approval is proof because nobody else can make one."""
-
-
-@pytest.mark.parametrize("name", MAKERS)
-def test_it_is_made_only_in_its_own_room(name):
-    found = {
-        module.name
-        for module in modules().values()
-        for node in module.nodes(ast.Call)
-        if isinstance(node, ast.Call) and word(node.func) == name
-    }
-    assert found == MAKERS[name]
-
-
-def test_no_core_has_a_subclass():
-    """Both shells run the same decisions: none is bent on the way."""
-    cores = {"StrategyRunner", "RiskManager", "TradingEngine", "PortfolioManager", "MarketSimulator"}
-    wrong = [
-        module.at(node)
-        for module in modules().values()
-        for node in module.nodes(ast.ClassDef)
-        if isinstance(node, ast.ClassDef) and cores & {getattr(base, "id", "") for base in node.bases}
-    ]
-    assert not wrong, "\n".join(wrong)
-
-
-def test_the_top_level_is_exactly_this():
-    if not (REPO / ".git").exists():
-        pytest.skip("not a git checkout")
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=REPO,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
-    top = {path.split("/")[0] for path in listed.split("\0") if path and (REPO / path).exists()}
-    assert {name for name in top if not name.startswith(".")} == TOP_LEVEL

@@ -1,6 +1,7 @@
 """The daemon in this process: its doors are open before its store is, and until it is closed."""
 
 import asyncio
+import gc
 import os
 import signal
 import sqlite3
@@ -9,18 +10,22 @@ from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 import pytest
-from builders import batch, order, tick
+from builders import TEN_NS, batch, order, tick
 from builders import signal as signal_
-from loguru import logger
+from journals import read, store_path, write
+from msgspec.structs import replace
 from running import write_config, write_ticks, zigzag
 from sessions import CASH, DEADLINE_S, until
 
 from alphapanda.config import load
+from alphapanda.core.execution import KEPT_DAYS
 from alphapanda.errors import CannotStart
 from alphapanda.events import (
     AccountOpened,
     Approved,
     Halt,
+    Order,
+    OrderClosed,
     OrderOpened,
     OrderStatus,
     Resume,
@@ -29,7 +34,8 @@ from alphapanda.events import (
 from alphapanda.live import control, opening, warm_up
 from alphapanda.live.daemon import Daemon
 from alphapanda.live.options import Options
-from alphapanda.store import journal, lock, schema
+from alphapanda.store import journal, lock
+from alphapanda.times import DAY_NS
 
 ROWS = 6
 
@@ -38,14 +44,6 @@ ROWS = 6
 def folder(tmp_path):
     write_ticks(tmp_path, zigzag(ROWS))
     return tmp_path
-
-
-@pytest.fixture
-def logged():
-    lines = []
-    sink = logger.add(lines.append, format="{message}")
-    yield lines
-    logger.remove(sink)
 
 
 @pytest.fixture
@@ -93,32 +91,18 @@ class Endless:
 @pytest.fixture
 def endless(folder, monkeypatch):
     """A warm-up that does not end."""
-    write(folder, AccountOpened("paper", CASH), RowTaken("endless", 10**15, 0))
+    write(store_path(folder), AccountOpened("paper", CASH), RowTaken("endless", 10**15, 0))
     feed = Endless()
     monkeypatch.setattr(opening, "_open_feed", lambda _loaded, _book: feed)
     return feed
 
 
-def store_path(folder):
-    return folder / "var" / "alphapanda.db"
-
-
-def write(folder, *events):
-    store_path(folder).parent.mkdir(exist_ok=True)
-    with closing(sqlite3.connect(store_path(folder), isolation_level=None)) as connection:
-        schema.prepare(connection, "")
-        journal.Journal(connection).append([(number, event) for number, event in enumerate(events)])
-
-
-def read(folder):
-    with closing(sqlite3.connect(store_path(folder))) as connection:
-        return [event for _, event in journal.read(connection)]
-
-
 def words(folder):
     """What the journal says of the kill switch."""
     return [
-        (type(event), event.reason, event.by) for event in read(folder) if isinstance(event, (Halt, Resume))
+        (type(event), event.reason, event.by)
+        for event in read(store_path(folder))
+        if isinstance(event, (Halt, Resume))
     ]
 
 
@@ -180,7 +164,7 @@ def test_status_answers_while_the_journal_is_folded(folder, brake):
             brake.go.set()
 
     run(main)
-    assert [event.row for event in read(folder) if isinstance(event, RowTaken)][-1] == ROWS
+    assert [event.row for event in read(store_path(folder)) if isinstance(event, RowTaken)][-1] == ROWS
     assert lock.holder(store_path(folder)) is None
 
 
@@ -197,7 +181,7 @@ def test_a_daemon_that_is_stopped_while_the_journal_is_folded_leaves_with_zero(f
 
     run(main)
     assert not [line for line in logged if line.startswith("ready")]
-    assert [event for event in read(folder) if isinstance(event, RowTaken)] == []
+    assert [event for event in read(store_path(folder)) if isinstance(event, RowTaken)] == []
     assert lock.holder(store_path(folder)) is None
 
 
@@ -236,9 +220,9 @@ def test_a_long_warm_up_is_answered_and_stopped(folder, endless, how, logged):
             assert await task == 0
             assert daemon.opened is None
 
-    before = read(folder)
+    before = read(store_path(folder))
     run(main)
-    assert read(folder) == before
+    assert read(store_path(folder)) == before
     assert not [line for line in logged if line.startswith("ready")]
     assert lock.holder(store_path(folder)) is None
 
@@ -264,7 +248,7 @@ def test_a_kill_during_the_start_is_journaled_once_the_store_is_open(folder, bra
     reason, by = ("news", "uid 7") if door == "the socket" else ("SIGUSR1", "signal")
     run(main)
     assert words(folder) == [(Halt, reason, by)]
-    assert not any(type(event).__name__ == "Approved" for event in read(folder))
+    assert not any(type(event).__name__ == "Approved" for event in read(store_path(folder)))
 
 
 def test_a_kill_during_a_start_that_is_stopped_holds_for_the_next_one(folder, endless, monkeypatch):
@@ -307,16 +291,16 @@ def test_a_second_daemon_is_refused_with_the_pid_of_the_first_and_disturbs_nothi
 
 
 def test_a_start_that_is_refused_keeps_neither_lock_nor_socket(folder):
-    write(folder, AccountOpened("paper", CASH))
+    write(store_path(folder), AccountOpened("paper", CASH))
     with pytest.raises(CannotStart, match="--from-start needs an empty store"):
         run(daemon_of(folder, from_start=True).run)
     assert lock.holder(store_path(folder)) is None
     assert not (folder / "var" / "control.sock").exists()
-    assert len(read(folder)) == 1
+    assert len(read(store_path(folder))) == 1
 
 
 def test_a_damaged_journal_stops_the_start_though_the_doors_were_open(folder):
-    write(folder, AccountOpened("paper", CASH))
+    write(store_path(folder), AccountOpened("paper", CASH))
     with closing(sqlite3.connect(store_path(folder))) as connection:
         connection.execute("UPDATE journal SET at_ns = at_ns + 1")
         connection.commit()
@@ -331,20 +315,49 @@ def test_a_daemon_goes_on_where_it_was_stopped(folder):
             pass
 
     run(main)
-    first = read(folder)
+    first = read(store_path(folder))
     assert [event.row for event in first if isinstance(event, RowTaken)][-1] == ROWS
     write_ticks(folder, zigzag(ROWS + 3))
     run(main)
-    later = [event.row for event in read(folder)[len(first) :] if isinstance(event, RowTaken)]
+    later = [event.row for event in read(store_path(folder))[len(first) :] if isinstance(event, RowTaken)]
     assert later[-1] == ROWS + 3
     assert min(later) >= ROWS
+
+
+def test_what_ended_long_ago_is_not_kept_while_it_trades(folder):
+    """One order a day: of a long past only the last days are still in memory."""
+    days = 60
+    past = [
+        order(strategy_id="of_the_past", sequence=day, created_ns=at_ns, updated_ns=at_ns)
+        for day in range(1, days + 1)
+        for at_ns in (TEN_NS + (day - days) * DAY_NS,)
+    ]
+    rejected = [OrderClosed(replace(each, status=OrderStatus.REJECTED)) for each in past]
+    pairs = zip(map(OrderOpened, past), rejected, strict=True)
+    write(store_path(folder), AccountOpened("paper", CASH), *(event for pair in pairs for event in pair))
+    del past, rejected, pairs
+
+    def alive():
+        gc.collect()
+        found = [each for each in gc.get_objects() if type(each) is Order]
+        return {each.order_id for each in found if each.strategy_id == "of_the_past"}
+
+    async def main():
+        async with running(folder) as (daemon, _):
+            await until(lambda: daemon.state == "running")
+            kept = alive()
+            assert kept == {f"O{day:06d}" for day in range(days - KEPT_DAYS, days + 1)}
+            assert daemon.status()["brokers"]["paper"]["orders_total"] == days
+            daemon.stop()
+
+    run(main)
 
 
 def test_orders_at_a_broker_that_is_not_active_any_more_are_named_and_end_nothing(folder, logged):
     """The kill switch cannot reach them, and says so; what it can reach it does."""
     opened = order(broker="zerodha", status=OrderStatus.OPEN, broker_order_id="77")
     write(
-        folder,
+        store_path(folder),
         AccountOpened("paper", CASH),
         AccountOpened("zerodha", CASH),
         Approved(order(broker="zerodha"), signal_()),

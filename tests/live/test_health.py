@@ -4,7 +4,6 @@ import pytest
 from builders import INFY, batch, signal, tick
 from hypothesis import given
 from hypothesis import strategies as st
-from loguru import logger
 
 from alphapanda.core.risk import RiskManager
 from alphapanda.live.gate import Gate
@@ -13,14 +12,6 @@ from alphapanda.live.line import Line
 from alphapanda.pipeline import Stage
 
 ROOM = 1024
-
-
-@pytest.fixture
-def logged():
-    lines = []
-    sink = logger.add(lines.append, format="{message}")
-    yield lines
-    logger.remove(sink)
 
 
 def test_the_log_hears_of_an_alarm_when_it_begins_and_when_it_is_over(logged):

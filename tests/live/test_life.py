@@ -7,7 +7,6 @@ from types import SimpleNamespace
 
 import anyio
 import pytest
-from loguru import logger
 from running import strategy, write_config, write_ticks, zigzag
 from sessions import DEADLINE_S, until
 
@@ -42,14 +41,6 @@ class CoreError(Exception):
 @pytest.fixture
 def folder(tmp_path):
     return made(tmp_path)
-
-
-@pytest.fixture
-def logged():
-    lines = []
-    sink = logger.add(lines.append, format="{message}")
-    yield lines
-    logger.remove(sink)
 
 
 def made(path):

@@ -1,12 +1,12 @@
 """Limits that are changed while it runs: over the socket of a real daemon, and of one that is stopped."""
 
 import asyncio
-import sqlite3
 import time
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from journals import read, store_path
 from running import strategy, write_config, write_ticks, zigzag
 from sessions import DEADLINE_S, until
 
@@ -18,7 +18,7 @@ from alphapanda.live.daemon import Daemon
 from alphapanda.live.limits import reset_words, sorted_out, wanted, within
 from alphapanda.live.opening import at_rest
 from alphapanda.live.options import Options
-from alphapanda.store import journal, offline
+from alphapanda.store import offline
 
 SPEED = 200.0
 OFF = {"max_orders_per_minute": 0, "max_orders_per_day": 0}
@@ -29,10 +29,6 @@ OFF = {"max_orders_per_minute": 0, "max_orders_per_day": 0}
 def folder(tmp_path):
     write_ticks(tmp_path, zigzag(20_000))
     return tmp_path
-
-
-def store(folder):
-    return folder / "var" / "alphapanda.db"
 
 
 def loaded(folder, **sections):
@@ -75,11 +71,6 @@ async def refused(daemon, command, **words):
     return reply["error"]
 
 
-def read(folder):
-    with closing(sqlite3.connect(store(folder))) as connection:
-        return [event for _, event in journal.read(connection)]
-
-
 def verdicts(events):
     return [event for event in events if isinstance(event, Approved | Refused)]
 
@@ -97,20 +88,20 @@ def test_every_order_after_the_answer_obeys_and_none_before_was_judged_by_it(fol
             assert (answer["old"], answer["new"], answer["looser"], answer["changed"]) == (
                 "1000", "2", False, True
             )  # fmt: skip
-            marks.append(len(read(folder)))
+            marks.append(len(read(store_path(folder))))
             row = daemon.walk.row
             await until(lambda: daemon.walk.row > row + 20)
 
     marks = []
     asyncio.run(main())
-    said = read(folder)
+    said = read(store_path(folder))
     at = next(n for n, event in enumerate(said) if isinstance(event, LimitChanged))
     assert at < marks[0]  # it was durable before the answer
     entries = [e for e in verdicts(said[at:]) if e.signal.position_effect == "OPEN"]
     assert entries
     assert all(isinstance(e, Refused) and e.rule == "max_order_quantity" for e in entries)
     assert not [e for e in verdicts(said[:at]) if isinstance(e, Refused) and e.rule == "max_order_quantity"]
-    (row,) = offline.limit_changes(store(folder))
+    (row,) = offline.limit_changes(store_path(folder))
     assert (row["by_whom"], row["key"], row["old"], row["new"], row["reason"]) == (
         "asha", "max_order_quantity", "1000", "2", "test"
     )  # fmt: skip
@@ -146,9 +137,9 @@ def test_it_holds_over_a_restart_and_over_the_file_until_it_is_reset(folder):
     asyncio.run(first())
     asyncio.run(second())
     asyncio.run(third())
-    assert [row["new"] for row in offline.limit_changes(store(folder))] == ["2", None]
-    assert [row["new"] for row in offline.limit_changes(store(folder), 1)] == [None]
-    assert offline.limits(store(folder)) == ()
+    assert [row["new"] for row in offline.limit_changes(store_path(folder))] == ["2", None]
+    assert [row["new"] for row in offline.limit_changes(store_path(folder), 1)] == [None]
+    assert offline.limits(store_path(folder)) == ()
 
 
 def test_a_dry_run_names_whom_it_would_refuse_and_changes_nothing(folder):
@@ -172,7 +163,7 @@ def test_a_dry_run_names_whom_it_would_refuse_and_changes_nothing(folder):
             assert daemon.opened.cores.risk.limits is rules
 
     asyncio.run(main())
-    assert not [event for event in read(folder) if isinstance(event, LimitChanged)]
+    assert not [event for event in read(store_path(folder)) if isinstance(event, LimitChanged)]
 
 
 @pytest.mark.parametrize(("command", "words", "why"), [
@@ -202,7 +193,7 @@ def test_what_is_wrong_is_said_and_changes_nothing(folder, command, words, why):
             assert daemon.opened.cores.risk.limits is rules
 
     asyncio.run(main())
-    assert not [event for event in read(folder) if isinstance(event, LimitChanged)]
+    assert not [event for event in read(store_path(folder)) if isinstance(event, LimitChanged)]
 
 
 def test_the_same_value_again_writes_nothing(folder):
@@ -212,7 +203,7 @@ def test_the_same_value_again_writes_nothing(folder):
             assert not (await do(daemon, "risk_set", key="max_order_value", value="50000.00"))["changed"]
 
     asyncio.run(main())
-    assert len(offline.limit_changes(store(folder))) == 1
+    assert len(offline.limit_changes(store_path(folder))) == 1
 
 
 def test_a_stopped_daemon_has_the_usage_that_it_had(folder):
@@ -250,14 +241,14 @@ def test_a_value_that_is_taken_no_more_stops_the_start_and_can_be_reset(folder, 
         async with at_work(folder) as daemon:
             assert daemon.opened.cores.risk.limits.value("max_order_quantity") == 7
 
-    store(folder).parent.mkdir()
-    offline.change_limit(store(folder), change("max_order_quantity", "7"))
-    offline.change_limit(store(folder), stale)
+    store_path(folder).parent.mkdir()
+    offline.change_limit(store_path(folder), change("max_order_quantity", "7"))
+    offline.change_limit(store_path(folder), stale)
     with pytest.raises(CannotStart) as error:
         asyncio.run(main())
     assert stale.key in str(error.value)
     assert f"alphapanda risk reset {stale.key}" in str(error.value)
-    assert "Approved" not in {type(event).__name__ for event in read(folder)}
+    assert "Approved" not in {type(event).__name__ for event in read(store_path(folder))}
     found = at_rest(loaded(folder))
     assert found.stale == (stale,)
     scope = stale.scope
@@ -267,7 +258,7 @@ def test_a_value_that_is_taken_no_more_stops_the_start_and_can_be_reset(folder, 
     )
     assert not back.looser
     assert (back.event.value, back.event.old) == (None, stale.value)
-    offline.change_limit(store(folder), back.event)
+    offline.change_limit(store_path(folder), back.event)
     asyncio.run(main())
 
 
@@ -314,10 +305,10 @@ def test_a_file_that_makes_a_run_time_limit_pointless_stops_the_start_until_it_i
         async with at_work(folder, risk=OFF | risk):
             pass
 
-    store(folder).parent.mkdir()
-    offline.change_limit(store(folder), change(WINDOW, "5"))
-    offline.change_limit(store(folder), change(REPEATS, "3"))
-    offline.change_limit(store(folder), change(WINDOW, None))
+    store_path(folder).parent.mkdir()
+    offline.change_limit(store_path(folder), change(WINDOW, "5"))
+    offline.change_limit(store_path(folder), change(REPEATS, "3"))
+    offline.change_limit(store_path(folder), change(WINDOW, None))
     asyncio.run(main())
     with pytest.raises(CannotStart) as error:
         asyncio.run(main(**{WINDOW: 0.0}))
@@ -332,10 +323,10 @@ def test_a_file_that_makes_a_run_time_limit_pointless_stops_the_start_until_it_i
 
 def test_the_order_in_which_a_restart_hears_of_changes_does_not_matter(folder):
     """The journal keeps the place of the first change of a key: between two of them one may be pointless."""
-    store(folder).parent.mkdir()
+    store_path(folder).parent.mkdir()
     said = [change(REPEATS, "3"), change(WINDOW, "5"), change(REPEATS, "0"), change(WINDOW, "0")]
     for each in said:
-        offline.change_limit(store(folder), each)
+        offline.change_limit(store_path(folder), each)
     found = at_rest(loaded(folder))
     assert found.stale == ()
     assert found.risk.limits.pointless() == {}

@@ -179,7 +179,8 @@ def test_a_console_that_fails_is_counted_and_the_line_goes_on(console):
 
     start_logging(Logging(), broken)
     logger.info("nobody hears this")
-    eventually(lambda: lost() == 1)
+    eventually(lost)
+    assert lost() == 1
 
 
 SPEAKS = """
@@ -307,12 +308,12 @@ def test_a_reader_that_comes_back_is_told_how_many_lines_are_missing():
 
 def test_a_closed_stderr_and_a_full_disk_are_not_the_programs_business():
     with Path("/dev/full").open("w") as full:
-        spoken(stderr=full)
+        assert spoken(stderr=full).returncode == 0
     read, write = os.pipe()
     os.close(read)
-    spoken(stderr=write)
+    assert spoken(stderr=write).returncode == 0
     os.close(write)
-    spoken(script=f"import os; os.close(2)\n{SPEAKS}")
+    assert spoken(script=f"import os; os.close(2)\n{SPEAKS}").returncode == 0
 
 
 @pytest.fixture(autouse=True)

@@ -71,6 +71,8 @@ def test_nobody_there_hurts_nobody(address):
     told.extend()
     told.alive({}, words)
     told.stopping()
+    owed = [message.partition("=")[0] for message in told._owed]
+    assert owed == (["READY", "STOPPING"] if address.startswith(("/", "@")) else [])
 
 
 def test_the_variables_are_not_left_to_children(tmp_path):

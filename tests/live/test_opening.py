@@ -1,11 +1,11 @@
 """From settings and journal to a line that is ready: what a start puts right, and what it refuses."""
 
 import asyncio
-import sqlite3
 from contextlib import closing, contextmanager
 
 import pytest
 from builders import BUY, fill, order
+from journals import read, store_path, write
 from loguru import logger
 from msgspec.structs import replace
 from running import strategy, write_config, write_ticks, zigzag
@@ -31,7 +31,7 @@ from alphapanda.events import (
 from alphapanda.live.gate import Gate
 from alphapanda.live.opening import open_line
 from alphapanda.live.options import Options
-from alphapanda.store import Store, journal, schema
+from alphapanda.store import Store
 from alphapanda.venues.instruments import InstrumentBook
 from alphapanda.venues.replay import DataSet
 from alphapanda.venues.simulated import BUILT_IN
@@ -52,22 +52,6 @@ def logged():
 def folder(tmp_path):
     write_ticks(tmp_path, zigzag(6))
     return tmp_path
-
-
-def store_path(folder):
-    return folder / "var" / "alphapanda.db"
-
-
-def write(folder, *events):
-    store_path(folder).parent.mkdir(exist_ok=True)
-    with closing(sqlite3.connect(store_path(folder), isolation_level=None)) as connection:
-        schema.prepare(connection, "")
-        journal.Journal(connection).append([(number, event) for number, event in enumerate(events)])
-
-
-def read(folder):
-    with closing(sqlite3.connect(store_path(folder))) as connection:
-        return [event for _, event in journal.read(connection)]
 
 
 def identity(folder):
@@ -132,54 +116,54 @@ def test_a_first_start_opens_the_account_and_begins_with_the_first_row(folder):
         assert window(line) == []
         assert "brokers paper; strategies momentum_1; from row 1" in line.ready_line()
         assert rows_left(line) == [1, 2, 3, 4, 5, 6]
-    assert read(folder) == [AccountOpened("paper", Money("1000000.0"))]
+    assert read(store_path(folder)) == [AccountOpened("paper", Money("1000000.0"))]
 
 
 def test_a_second_start_opens_no_second_account(folder):
     for _ in range(2):
         with opened(folder):
             pass
-    assert len(read(folder)) == 1
+    assert len(read(store_path(folder))) == 1
 
 
 @pytest.mark.parametrize("status", [OrderStatus.PREPARED, OrderStatus.SENT, OrderStatus.UNKNOWN])
 def test_an_order_that_paper_never_had_is_not_found_and_the_journal_says_so(folder, status):
-    write(folder, *history(status))
+    write(store_path(folder), *history(status))
     with opened(folder) as line:
         assert line.cores.execution.order("O000001").status is OrderStatus.NOT_FOUND
         assert line.cores.portfolio.books()["paper"].orders == {}
         assert line.cores.portfolio.books()["paper"].free_cash == CASH
         assert line.brokers["paper"].resting() == []
-    *_, last = read(folder)
+    *_, last = read(store_path(folder))
     assert isinstance(last, OrderClosed)
     assert last.order.status is OrderStatus.NOT_FOUND
     assert last.order.reason == "not in the paper broker's book after a restart"
     with opened(folder) as line:
         assert line.cores.execution.order("O000001").status is OrderStatus.NOT_FOUND
-    assert read(folder)[-1] == last
+    assert read(store_path(folder))[-1] == last
 
 
 @pytest.mark.parametrize(("past", "quantity"), [(history(filled=1), 1), (history(OrderStatus.OPEN), 5)])
 def test_what_is_held_or_ordered_in_one_product_is_not_to_be_closed_in_another(folder, past, quantity):
-    write(folder, *past)
+    write(store_path(folder), *past)
     said = refusal(folder, zerodha={"product": "CNC"})
     assert said == (
         f"zerodha.product is CNC, but momentum_1 has {quantity} NSE:INFY at paper as MIS: "
         "set it back to MIS until that is closed"
     )
-    assert len(read(folder)) == len(past)
+    assert len(read(store_path(folder))) == len(past)
     with opened(folder, zerodha={"product": "MIS"}):
         pass
 
 
 def test_another_product_is_fine_once_everything_is_closed(folder):
-    write(folder, *history(OrderStatus.CANCELLED))
-    with opened(folder, zerodha={"product": "CNC"}):
-        pass
+    write(store_path(folder), *history(OrderStatus.CANCELLED))
+    with opened(folder, zerodha={"product": "CNC"}) as line:
+        assert line.cores.risk._products == {"paper": "CNC"}
 
 
 def test_an_order_that_rested_rests_again_and_fills_at_the_next_row(folder):
-    write(folder, *history(OrderStatus.OPEN, filled=1), RowTaken(identity(folder), 2, 0))
+    write(store_path(folder), *history(OrderStatus.OPEN, filled=1), RowTaken(identity(folder), 2, 0))
     reports = []
     with opened(folder) as line:
         broker = line.brokers["paper"]
@@ -197,16 +181,16 @@ def test_an_order_that_rested_rests_again_and_fills_at_the_next_row(folder):
 
 def test_orders_that_have_ended_stay_as_they_are(folder):
     ended = [status for status in OrderStatus if status.ended]
-    write(folder, *history(*ended))
-    before = read(folder)
+    write(store_path(folder), *history(*ended))
+    before = read(store_path(folder))
     with opened(folder) as line:
         assert line.cores.execution.open_orders() == []
         assert line.brokers["paper"].resting() == []
-    assert read(folder) == before
+    assert read(store_path(folder)) == before
 
 
 def test_numbers_and_tags_go_on(folder):
-    write(folder, *history(OrderStatus.OPEN, filled=2))
+    write(store_path(folder), *history(OrderStatus.OPEN, filled=2))
     with opened(folder) as line:
         assert line.cores.risk._sequence == 3
 
@@ -214,10 +198,10 @@ def test_numbers_and_tags_go_on(folder):
 def test_from_start_needs_an_empty_store(folder):
     with opened(folder, Options(from_start=True, calendar=False)) as line:
         assert line.taken == 0
-    before = read(folder)
+    before = read(store_path(folder))
     line = refusal(folder, Options(from_start=True, calendar=False))
     assert line == f"--from-start needs an empty store, {store_path(folder)} has a journal; move it away"
-    assert read(folder) == before
+    assert read(store_path(folder)) == before
 
 
 @pytest.mark.parametrize(
@@ -255,7 +239,7 @@ def test_a_start_that_is_refused_says_why_and_leaves_nothing_in_the_journal(fold
             return str(caught.value)
 
     assert line in asyncio.run(main(), debug=True)
-    assert read(folder) == []
+    assert read(store_path(folder)) == []
 
 
 SIMULATED = {"source": "simulated"}
@@ -290,7 +274,7 @@ def test_a_simulated_session_goes_on_where_it_stopped_and_another_seed_does_not(
     with opened(folder, feed=settings(5)) as line:
         third = [next(line.rows) for _ in range(3)][2]
         walked = line.feed.identity
-    write(folder, RowTaken(walked, third.row, third.time_ns))
+    write(store_path(folder), RowTaken(walked, third.row, third.time_ns))
     with opened(folder, feed=settings(5)) as line:
         assert (line.taken, line.clock_ns) == (3, third.time_ns)
         assert next(line.rows).row == 4
@@ -300,7 +284,7 @@ def test_a_simulated_session_goes_on_where_it_stopped_and_another_seed_does_not(
 
 
 def test_what_was_traded_keeps_its_token_in_a_simulated_session(folder):
-    write(folder, *history(OrderStatus.OPEN))
+    write(store_path(folder), *history(OrderStatus.OPEN))
     assert INFY.instrument_token != 408065
     with opened(folder, feed=SIMULATED) as line:
         assert listed(line)["NSE:INFY"] == replace(INFY, tick_size=Money("0.10"))
@@ -308,12 +292,12 @@ def test_what_was_traded_keeps_its_token_in_a_simulated_session(folder):
 
 def test_two_names_with_one_token_stop_a_simulated_session(folder):
     traded = order(BUY, 1, instrument=Instrument(408065, "NSE", "OTHER"))
-    write(folder, AccountOpened("paper", CASH), OrderOpened(traded))
+    write(store_path(folder), AccountOpened("paper", CASH), OrderOpened(traded))
     assert "NSE:OTHER and NSE:INFY have the same instrument token 408065" in refusal(folder, feed=SIMULATED)
 
 
 def test_rows_taken_before_warm_the_strategies_up_and_make_no_signal(folder):
-    write(folder, AccountOpened("paper", CASH), RowTaken(identity(folder), 4, 0))
+    write(store_path(folder), AccountOpened("paper", CASH), RowTaken(identity(folder), 4, 0))
     with opened(folder) as line:
         assert line.taken == 4
         assert window(line) == [100.0, 102.0]
@@ -321,11 +305,11 @@ def test_rows_taken_before_warm_the_strategies_up_and_make_no_signal(folder):
         assert line.cores.strategy.hosted["momentum_1"].signals == 0
         assert line.cores.risk._marks.mark(INFY.instrument_token).price == 102.0
         assert rows_left(line) == [5, 6]
-    assert len(read(folder)) == 2
+    assert len(read(store_path(folder))) == 2
 
 
 def test_rows_of_other_data_are_not_taken_and_that_is_said(folder, logged):
-    write(folder, RowTaken("another feed", 4, 99))
+    write(store_path(folder), RowTaken("another feed", 4, 99))
     with opened(folder) as line:
         assert (line.taken, line.clock_ns) == (0, 0)
         assert rows_left(line) == [1, 2, 3, 4, 5, 6]
@@ -335,7 +319,7 @@ def test_rows_of_other_data_are_not_taken_and_that_is_said(folder, logged):
 @pytest.mark.parametrize("known", [False, True], ids=["a first start", "a start that goes on"])
 def test_nothing_is_said_of_other_data_when_this_data_is_known(folder, logged, known):
     if known:
-        write(folder, RowTaken("another feed", 4, 99), RowTaken(identity(folder), 2, 5))
+        write(store_path(folder), RowTaken("another feed", 4, 99), RowTaken(identity(folder), 2, 5))
     with opened(folder) as line:
         assert (line.taken, line.clock_ns) == ((2, 5) if known else (0, 0))
     assert [warning for warning in logged if "other data" in warning] == []
@@ -343,7 +327,7 @@ def test_nothing_is_said_of_other_data_when_this_data_is_known(folder, logged, k
 
 def test_a_line_goes_on_at_the_time_its_data_had_come_to(folder):
     feed = identity(folder)
-    write(folder, RowTaken(feed, 3, 70), RowTaken("another feed", 9, 999), RowTaken(feed, 3, 80))
+    write(store_path(folder), RowTaken(feed, 3, 70), RowTaken("another feed", 9, 999), RowTaken(feed, 3, 80))
     with opened(folder) as line:
         assert (line.taken, line.clock_ns) == (3, 80)
 
@@ -365,22 +349,22 @@ def named_otherwise(folder, *, token, symbol):
 )
 def test_data_that_gives_what_was_traded_another_token_is_refused(folder, token, symbol, both):
     """Its positions would be split in two, each wrong."""
-    write(folder, *history(OrderStatus.OPEN, filled=1))
+    write(store_path(folder), *history(OrderStatus.OPEN, filled=1))
     named_otherwise(folder, token=token, symbol=symbol)
     sections = {"strategies": [strategy(instruments=[f"NSE:{symbol}"])]}
-    before = read(folder)
+    before = read(store_path(folder))
 
     with pytest.raises((CannotStart, DataError)) as caught, opened(folder, **sections) as line:
         rows_left(line)
     assert "\n" not in str(caught.value)
     for name in both:
         assert name in str(caught.value)
-    assert read(folder) == before
+    assert read(store_path(folder)) == before
 
 
 def test_data_without_tokens_is_known_by_those_of_the_orders(folder):
     own = Instrument(4242, "NSE", "INFY")
-    write(folder, AccountOpened("paper", CASH), OrderOpened(order(BUY, 5, 1, instrument=own)))
+    write(store_path(folder), AccountOpened("paper", CASH), OrderOpened(order(BUY, 5, 1, instrument=own)))
     with opened(folder) as line:
         first = next(line.rows)
         assert [tick.instrument_token for tick in first.ticks] == [4242]
@@ -388,7 +372,7 @@ def test_data_without_tokens_is_known_by_those_of_the_orders(folder):
 
 
 def test_data_that_grew_goes_on_where_it_was(folder):
-    write(folder, AccountOpened("paper", CASH), RowTaken(identity(folder), 6, 0))
+    write(store_path(folder), AccountOpened("paper", CASH), RowTaken(identity(folder), 6, 0))
     write_ticks(folder, zigzag(8))
     with opened(folder) as line:
         assert line.taken == 6
@@ -399,7 +383,7 @@ def test_rows_before_the_last_resume_are_not_shown_again(folder):
     """Strategies begin with empty windows after a kill switch, at a restart too."""
     feed = identity(folder)
     write(
-        folder,
+        store_path(folder),
         Halt("news", "uid 7", 1),
         RowTaken(feed, 3, 2),
         Resume("over", "uid 7", 2),
@@ -413,7 +397,7 @@ def test_rows_before_the_last_resume_are_not_shown_again(folder):
 
 def test_a_halted_start_shows_the_strategies_nothing_but_knows_the_prices(folder):
     halt = Halt("news", "uid 7", 1)
-    write(folder, RowTaken(identity(folder), 4, 0), halt)
+    write(store_path(folder), RowTaken(identity(folder), 4, 0), halt)
     with opened(folder) as line:
         assert line.halt == halt
         assert window(line) == []
@@ -424,7 +408,7 @@ def test_a_halted_start_shows_the_strategies_nothing_but_knows_the_prices(folder
 
 
 def test_the_strategies_views_follow_positions_and_resting_orders(folder):
-    write(folder, *history(OrderStatus.OPEN, filled=1))
+    write(store_path(folder), *history(OrderStatus.OPEN, filled=1))
     with opened(folder) as line:
         line.cores.strategy.start()
         hosted = line.cores.strategy.hosted["momentum_1"]

@@ -1,14 +1,14 @@
 """What the operator asks of a daemon at work: a real one, over its socket, on a replay in market time."""
 
 import asyncio
-import sqlite3
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from journals import read, store_path
 from running import daemon as child
 from running import status, strategy, write_config, write_ticks, zigzag
 from sessions import CASH, DEADLINE_S, until
@@ -18,7 +18,7 @@ from alphapanda.events import Approved, Booked, Halt, OrderClosed, Refused, Stra
 from alphapanda.live import control
 from alphapanda.live.daemon import Daemon
 from alphapanda.live.options import Options
-from alphapanda.store import journal, offline
+from alphapanda.store import offline
 from alphapanda.store.recovery import fold
 
 SPEED = 200.0
@@ -133,13 +133,8 @@ def run(main):
     return asyncio.run(main())
 
 
-def read(folder):
-    with closing(sqlite3.connect(folder / "var" / "alphapanda.db")) as connection:
-        return [event for _, event in journal.read(connection)]
-
-
 def of(kind, folder):
-    return [event for event in read(folder) if isinstance(event, kind)]
+    return [event for event in read(store_path(folder)) if isinstance(event, kind)]
 
 
 def assert_adds_up(folder):
@@ -174,9 +169,9 @@ def test_a_pause_stops_entries_and_is_kept_over_a_restart(folder):
             await until(desk.cores.execution.open_orders)
 
     run(first)
-    before = len(read(folder))
+    before = len(read(store_path(folder)))
     run(second)
-    said = read(folder)[before:]
+    said = read(store_path(folder))[before:]
     resumed = next(n for n, event in enumerate(said) if isinstance(event, StrategyResumed))
     assert not [event for event in said[:resumed] if isinstance(event, Approved)]
     assert {e.rule for e in said[:resumed] if isinstance(e, Refused)} == {"strategy_paused"}
@@ -230,7 +225,7 @@ def test_a_strategy_made_anew_is_blind_up_to_the_very_row_of_its_resume(folder):
             await desk.rows()
             row = desk.daemon.walk.row
             await desk.do("strategy_resume", strategy_id="fragile_1")
-            (blind,) = fold(read(folder)).renewed["fragile_1"].values()
+            (blind,) = fold(read(store_path(folder))).renewed["fragile_1"].values()
             assert row <= blind <= desk.daemon.walk.row
 
     run(main)
@@ -301,7 +296,7 @@ def test_close_all_cancels_what_rests_and_closes_everything_while_the_kill_switc
             assert (await desk.do("close"))["closing"] == []
 
     run(main)
-    said = read(folder)
+    said = read(store_path(folder))
     (halt,) = [n for n, event in enumerate(said) if isinstance(event, Halt)]
     assert all(event.order.by == "uid 7" for event in said[halt:] if isinstance(event, Approved))
     assert_adds_up(folder)

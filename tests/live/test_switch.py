@@ -3,81 +3,25 @@
 import asyncio
 import os
 import signal
-import sqlite3
 import threading
-from contextlib import asynccontextmanager, closing
-from pathlib import Path
 
 import pytest
 from builders import TEN_NS, order
 from builders import signal as wanted
-from loguru import logger
-from sessions import laid, plan, rows, until
+from journals import busy, read
+from sessions import laid, plan, rows, run, until
+from switching import kill_file, starting, switched, words
 
-from alphapanda.errors import Fatal
 from alphapanda.events import Approved, Halt, OrderClosed, OrderStatus, Resume
 from alphapanda.live.gate import Gate
-from alphapanda.live.line import Line
 from alphapanda.live.switch import KillSwitch
 from alphapanda.pipeline import Stage
-from alphapanda.store import Store, StoreFailed, journal
+from alphapanda.store import Store
 
 
 @pytest.fixture
 def path(tmp_path):
     return tmp_path / "alphapanda.db"
-
-
-@pytest.fixture
-def logged():
-    lines = []
-    sink = logger.add(lines.append, format="{message}")
-    yield lines
-    logger.remove(sink)
-
-
-@asynccontextmanager
-async def switched(path):
-    """A switch that is joined to its journal, as it is while a daemon runs."""
-    async with starting(path) as (one, switch, store):
-        await switch.restore(store, store.recovered.halt)
-        yield one, switch
-
-
-@asynccontextmanager
-async def starting(path):
-    """One that nobody has joined yet: the store is open, but the switch does not know."""
-    async with Store(path) as store, laid(plan(rules=()), store=store) as one, asyncio.TaskGroup() as tasks:
-        switch = KillSwitch(one.gate, one.line, kill_file(path))
-        keeper = tasks.create_task(switch.run())
-        yield one, switch, store
-        keeper.cancel()
-
-
-def kill_file(path):
-    return path.with_name("KILL")
-
-
-def words(path):
-    """What the journal says of the kill switch."""
-    return [
-        (type(event), event.reason, event.by) for event in read(path) if isinstance(event, (Halt, Resume))
-    ]
-
-
-def run(main):
-    return asyncio.run(main(), debug=True)
-
-
-def read(path):
-    with closing(sqlite3.connect(path)) as connection:
-        return [event for _, event in journal.read(connection)]
-
-
-def busy(path):
-    other = sqlite3.connect(path, isolation_level=None)
-    other.execute("BEGIN IMMEDIATE")
-    return closing(other)
 
 
 def test_it_is_in_the_file_when_it_answers_and_what_rests_is_cancelled(path):
@@ -112,22 +56,6 @@ def test_the_flag_does_not_wait_for_the_file(path):
             assert [event.reason for event in read(path)] == ["news"]
 
     run(main)
-
-
-def test_a_commit_that_fails_leaves_the_flag_and_a_kill_file(path):
-    async def main():
-        async with switched(path) as (one, switch):
-            with closing(sqlite3.connect(path)) as other:
-                other.execute("DROP TABLE kill_switch")
-            try:
-                await switch.on("news", "uid 7")
-            finally:
-                assert one.gate.killed
-                assert kill_file(path).read_text() == "news\n"
-
-    with pytest.raises(ExceptionGroup) as caught:
-        run(main)
-    assert caught.group_contains(StoreFailed)
 
 
 def test_off_is_the_way_back_and_removes_the_kill_file(path):
@@ -250,159 +178,6 @@ def test_an_off_that_meets_a_kill_and_another_off_leaves_the_last_word_to_the_la
         (Halt, "more news", "uid 8"),
         (Resume, "B", "uid 9"),
     ]
-
-
-def test_a_kill_before_the_store_is_open_sets_the_gate_and_writes_the_kill_file(path):
-    async def main():
-        async with starting(path) as (one, switch, store):
-            said = await switch.on("news", "uid 7")
-            assert (said["on"], said["reason"], said["by"]) == (True, "news", "uid 7")
-            assert one.gate.killed
-            assert one.said == []
-            assert kill_file(path).read_text() == "news\n"
-            assert (await switch.on("more", "uid 8"))["reason"] == "news"
-            assert kill_file(path).read_text() == "news\n"
-            assert (await switch.off("over", "uid 7", one.turns([])))["on"] is True
-            assert kill_file(path).exists()
-            before = one.gate.since_ns
-            await switch.restore(store, None)
-            assert words(path) == [(Halt, "news", "uid 7")]
-            (halt,) = read(path)
-            assert halt.time_ns == before
-            assert one.gate.killed
-            await one.line.quiet.wait()
-            assert one.cores.risk.halted
-            assert (await switch.off("over", "uid 7", one.turns([])))["on"] is False
-            assert not kill_file(path).exists()
-
-    run(main)
-    assert words(path) == [(Halt, "news", "uid 7"), (Resume, "over", "uid 7")]
-
-
-def test_a_kill_before_the_store_is_open_adds_nothing_to_a_journal_that_ends_halted(path):
-    async def main():
-        async with starting(path) as (_, switch, store):
-            await switch.on("more news", "uid 8")
-            await switch.restore(store, Halt("news", "uid 7", TEN_NS))
-            assert switch.state()["reason"] == "news"
-
-    run(main)
-    assert read(path) == []
-
-
-def test_a_kill_file_found_at_the_start_is_obeyed_and_journaled(path):
-    kill_file(path).write_text("the  desk\nis on fire\n")
-
-    async def main():
-        async with starting(path) as (one, switch, store):
-            assert not one.gate.killed
-            await switch.restore(store, None)
-            assert one.gate.killed
-            assert words(path) == [(Halt, "the desk is on fire", "kill file")]
-            await switch.obey_file()
-
-    run(main)
-    assert words(path) == [(Halt, "the desk is on fire", "kill file")]
-
-
-def test_the_folder_of_the_kill_file_is_made(path, tmp_path):
-    async def main():
-        async with laid(plan(rules=())) as one:
-            switch = KillSwitch(one.gate, one.line, tmp_path / "var" / "run" / "KILL")
-            await switch.on("news", "uid 7")
-            assert (tmp_path / "var" / "run" / "KILL").read_text() == "news\n"
-
-    run(main)
-
-
-def test_a_kill_file_that_cannot_be_written_is_logged_and_the_failure_of_the_store_is_said(path, logged):
-    kill_file(path).mkdir()
-
-    async def main():
-        async with starting(path) as (one, switch, store):
-            switch._store = store  # joined, without the kill file that is in the way being obeyed
-            with closing(sqlite3.connect(path)) as other:
-                other.execute("DROP TABLE kill_switch")
-            try:
-                await switch.on("news", "uid 7")
-            finally:
-                assert one.gate.killed
-
-    with pytest.raises(ExceptionGroup) as caught:
-        run(main)
-    assert caught.group_contains(StoreFailed)
-    assert not caught.group_contains(OSError)
-    (line,) = (line for line in logged if "cannot be written" in line)
-    assert str(kill_file(path)) in line
-
-
-def test_a_kill_before_the_store_is_open_holds_without_its_file(path, logged):
-    kill_file(path).mkdir()
-
-    async def main():
-        async with starting(path) as (_, switch, store):
-            assert (await switch.on("news", "uid 7"))["on"]
-            assert [line for line in logged if "cannot be written" in line]
-            await switch.restore(store, None)
-
-    run(main)
-    assert words(path) == [(Halt, "news", "uid 7")]
-
-
-def test_off_is_refused_while_the_kill_file_cannot_be_removed(path):
-    """The next start would be killed, although the operator was told that trading is on."""
-
-    async def main():
-        async with switched(path) as (one, switch):
-            await switch.on("news", "uid 7")
-            kill_file(path).mkdir()
-            with pytest.raises(ValueError, match=f"kill file {kill_file(path)} cannot be removed: "):
-                await switch.off("over", "uid 7", one.turns([]))
-            assert one.gate.killed
-            assert words(path) == [(Halt, "news", "uid 7")]
-            await switch.on("still", "uid 8")
-            assert words(path) == [(Halt, "news", "uid 7")]
-            kill_file(path).rmdir()
-            assert (await switch.off("over", "uid 7", one.turns([])))["on"] is False
-            assert one.gate.is_open
-
-    run(main)
-    assert words(path)[-1] == (Resume, "over", "uid 7")
-
-
-DIRTY = {
-    " news \n\tof\r\nthe  day ": "news of the day",
-    "half \udc80 a character": "half ? a character",
-    "x" * 500: "x" * 200,
-    "पांडा": "पांडा",
-}
-
-
-@pytest.mark.parametrize("reason", DIRTY, ids=["lines", "surrogate", "long", "marathi"])
-@pytest.mark.parametrize("door", ["on", "before the store", "file", "signal"])
-def test_a_reason_is_one_line_that_every_file_and_journal_can_hold(path, reason, door):
-    async def main():
-        async with starting(path) as (one, switch, store):
-            if door == "before the store":
-                await switch.on(reason, "uid 7")
-                assert kill_file(path).read_text() == f"{DIRTY[reason]}\n"
-            await switch.restore(store, None)
-            if door == "on":
-                await switch.on(reason, "uid 7")
-            elif door in ("file", "signal"):
-                kill_file(path).write_bytes(reason.encode(errors="replace"))
-                if door == "file":
-                    await switch.obey_file()
-                else:
-                    switch.on_signal()
-                    assert one.gate.killed
-                    await until(lambda: any(isinstance(event, Halt) for event in one.said))
-            assert one.gate.reason == DIRTY[reason]
-            await switch.off(reason, "uid 7", one.turns([]))
-            assert one.gate.reason == DIRTY[reason]
-
-    run(main)
-    assert [reason for _, reason, _ in words(path)] == [DIRTY[reason]] * 2
 
 
 def test_a_signal_needs_no_reason(path):
@@ -528,34 +303,6 @@ def test_a_kill_between_an_off_and_its_resume_leaves_no_resume_behind_it(path):
     assert all(kind is Halt for kind, *_ in words(path))
 
 
-def test_a_commit_that_does_not_come_leaves_the_flag_and_the_kill_file_and_is_fatal(path, monkeypatch):
-    monkeypatch.setattr("alphapanda.live.switch.COMMIT_S", 0.05)
-
-    async def main():
-        async with switched(path) as (one, switch):
-            with busy(path):
-                with pytest.raises(Fatal, match=r"could not be written in 0\.05 s; it stays on"):
-                    await switch.on("news", "uid 7", flatten=True)
-                assert one.gate.killed
-                assert kill_file(path).read_text() == "news\n--flatten\n"
-
-    run(main)
-
-
-def test_a_full_disk_is_given_back_its_reserve_for_the_kill_file(logged):
-    freed = []
-
-    async def main():
-        async with laid(plan(rules=())) as one:
-            switch = KillSwitch(one.gate, one.line, Path("/dev/full"), lambda: freed.append(True))
-            await switch.on("news", "uid 7")
-            assert one.gate.killed
-
-    run(main)
-    assert freed == [True]
-    assert [line for line in logged if "/dev/full cannot be written" in line]
-
-
 def test_flatten_is_kept_over_a_restart_and_ends_with_off(path):
     async def main():
         async with switched(path) as (_, switch):
@@ -620,36 +367,6 @@ def test_who_asks_what_is_left_waits_for_a_start_but_not_for_ever(path, monkeypa
     run(main)
 
 
-@pytest.mark.parametrize("halted", [False, True])
-def test_a_store_that_failed_is_a_kill_for_the_next_start_before_anybody_else_runs(path, halted):
-    """The process may end before the switch has its turn. A journal that says so needs no file."""
-    gate = Gate()
-    switch = KillSwitch(gate, Line(lambda _: None), kill_file(path))
-    failure = StoreFailed("commit failed")
-    failure.why, failure.halted = "disk I/O error", halted
-    switch.store_failed(failure)
-    assert (gate.killed, gate.reason, gate.by) == (True, "disk I/O error", "store")
-    assert kill_file(path).exists() is not halted
-
-
-def test_a_fifo_in_the_place_of_the_kill_file_is_a_kill_and_blocks_nobody(path):
-    async def main():
-        os.mkfifo(kill_file(path))
-        async with switched(path) as (one, _):
-            assert one.gate.by == "kill file"
-
-    run(main)
-    assert words(path) == [(Halt, f"kill file {kill_file(path)}", "kill file")]
-
-
-def test_a_kill_file_that_nobody_can_look_at_counts_as_there(path):
-    """Its name is too long for the disk: nobody knows what the operator meant to put there."""
-    switch = KillSwitch(gate := Gate(), None, path.with_name("K" * 300))
-    switch.flag_file()
-    switch.flag_file()
-    assert (gate.killed, gate.by) == (True, "kill file")
-
-
 def test_an_off_that_finds_the_line_busy_for_too_long_does_not_take_effect_later(path, monkeypatch):
     monkeypatch.setattr("alphapanda.live.switch.REARM_S", 0.05)
 
@@ -686,12 +403,3 @@ def test_an_off_whose_commit_comes_too_late_is_taken_back(path, monkeypatch):
 
     run(main)
     assert words(path) == [(Halt, "news", "uid 7"), (Resume, "over", "uid 7"), (Halt, "news", "uid 7")]
-
-
-def test_a_flag_that_nobody_could_write_down_any_more_is_kept_for_the_next_start(path):
-    switch = KillSwitch(Gate(), None, kill_file(path))
-    switch.end()
-    assert not kill_file(path).exists()
-    switch.on_signal()
-    switch.end()
-    assert kill_file(path).read_text() == "SIGUSR1\n"

@@ -3,6 +3,7 @@
 import asyncio
 
 from builders import TEN_NS, batch, tick
+from eager import of
 from sessions import laid, plan, until
 
 from alphapanda.events import TickBatch, Timer
@@ -132,10 +133,6 @@ def test_once_it_stops_nothing_is_published():
         assert (seen, one.line.quiet.busy) == ([], 0)
 
     streamed(main)
-
-
-def of(kind, said):
-    return [event for event in said if isinstance(event, kind)]
 
 
 def test_an_empty_batch_is_no_price():

@@ -8,11 +8,11 @@ import pytest
 from builders import CLOSE, OPEN, order, signal
 from hypothesis import given
 from hypothesis import strategies as st
-from loguru import logger
 from running import eventually
 
 from alphapanda.core.execution import TradingEngine
 from alphapanda.events import Approved, OrderStatus
+from alphapanda.live import watchman
 from alphapanda.live.census import Descriptors
 from alphapanda.live.gate import Gate
 from alphapanda.live.health import Alarms
@@ -35,14 +35,6 @@ from alphapanda.live.watchman import (
 from alphapanda.times import SECOND_NS
 
 ENTRY, EXIT = order(position_effect=OPEN), order(position_effect=CLOSE)
-
-
-@pytest.fixture
-def logged():
-    lines = []
-    sink = logger.add(lines.append, format="{message}")
-    yield lines
-    logger.remove(sink)
 
 
 class Desk:
@@ -120,7 +112,8 @@ def test_a_loop_and_a_thread_that_slept_together_are_noticed_at_the_first_beat(t
 
 def test_an_exit_leaves_also_then(tmp_path):
     desk = Desk(tmp_path)
-    stuck(desk, lambda: "loop" in desk.gate.entries and desk.gate.lets(EXIT))
+    held = stuck(desk, lambda: "loop" in desk.gate.entries and desk.gate.lets(EXIT))
+    assert list(held) == ["loop"]
 
 
 def test_a_finite_feed_is_not_held_for_its_clock_waits_with_it(tmp_path):
@@ -279,6 +272,46 @@ def test_it_looks_for_descriptors_by_itself(tmp_path, monkeypatch):
             await anyio.to_thread.run_sync(lambda: eventually(lambda: desk.gate.killed))
 
     anyio.run(run)
+    assert "only 0 of 64" in desk.gate.reason
+
+
+@pytest.mark.parametrize("fails", ["loop", "kill file", "clocks", "descriptors"])
+def test_what_cannot_be_looked_at_is_said_once_and_counted_and_the_rest_goes_on(
+    tmp_path, monkeypatch, logged, fails
+):
+    desk, broken = Desk(tmp_path), [True]
+    owner, name = {
+        "loop": (desk.watchman._stall, "stuck_for"),
+        "kill file": (desk.switch, "flag_file"),
+        "clocks": (desk.watchman, "_clocks"),
+        "descriptors": (watchman, "descriptors"),
+    }[fails]
+    really = getattr(owner, name)
+
+    def look(*words):
+        if broken:
+            raise RuntimeError("no such thing")
+        return really(*words)
+
+    monkeypatch.setattr(owner, name, look)
+    monkeypatch.setattr(watchman, "PROBE_S", 0.0)
+
+    async def run():
+        with desk.watchman.beating():
+            await anyio.to_thread.run_sync(lambda: eventually(lambda: desk.watchman.failed_looks > 2))
+            (alarm,) = desk.alarms.summary().values()
+            assert alarm["why"] == "cannot be looked at: RuntimeError: no such thing"
+            assert desk.watchman.summary()["failed_looks"] > 2
+            if fails != "kill file":  # the thread goes on, and sees the rest
+                desk.file.write_text("enough\n")
+                await anyio.to_thread.run_sync(lambda: eventually(lambda: desk.gate.killed))
+            broken.clear()
+            await anyio.to_thread.run_sync(lambda: eventually(lambda: not desk.alarms.ringing))
+
+    anyio.run(run)
+    said = [line for line in logged if "watchman: " in line]
+    assert len(said) == 2  # that it began and that it ended, however often it happened
+    assert f"{fails} cannot be looked at" in said[0].replace(":", "")
 
 
 # what the thread closes while an order is on its way
@@ -318,6 +351,7 @@ def test_an_order_that_the_gate_stops_in_the_last_moment_is_withheld_and_not_sen
             group.cancel_scope.cancel()
 
     anyio.run(main)
+    assert core.order(ENTRY.order_id).reason == "the gate was closed in that moment"
 
 
 async def _committed():

@@ -228,11 +228,11 @@ def test_a_child_does_not_inherit_the_lock(path):
 
 def test_a_command_that_asks_who_holds_it_never_keeps_a_daemon_from_starting(path):
     """`status` and `stop` try the lock for a moment; a refusal then would end in exit code 3 for good."""
-    stop = threading.Event()
+    stop, found, held = threading.Event(), set(), 0
 
     def ask():
         while not stop.is_set():
-            lock.holder(path)
+            found.add(lock.holder(path))
 
     with lock.hold(path):
         pass
@@ -242,11 +242,14 @@ def test_a_command_that_asks_who_holds_it_never_keeps_a_daemon_from_starting(pat
     try:
         for _ in range(200):
             with lock.hold(path):
-                pass
+                held += 1
     finally:
         stop.set()
         for thread in threads:
             thread.join()
+    assert held == 200
+    assert found
+    assert found <= {None, os.getpid()}
 
 
 def test_a_folder_that_cannot_be_made_is_said_with_the_key_to_change(tmp_path):

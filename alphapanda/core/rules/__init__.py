@@ -11,10 +11,9 @@ from alphapanda.core.rules.asked import Asked
 from alphapanda.core.rules.claims import (
     NOT_OURS,
     Claims,
-    Entries,
+    Kept,
     Outside,
     Reserve,
-    Worths,
     outside_of,
 )
 from alphapanda.core.rules.conduct import (
@@ -88,11 +87,11 @@ __all__ = [
     "Desk",
     "Drawdown",
     "DuplicateSignal",
-    "Entries",
     "Freeze",
     "FreezeQuantity",
     "FreezeRow",
     "FrozenPrice",
+    "Kept",
     "Known",
     "LossesInARow",
     "Mark",
@@ -123,7 +122,6 @@ __all__ = [
     "View",
     "WeeklyLoss",
     "WideSpread",
-    "Worths",
     "impossible",
     "its_fault",
     "limit_of",

@@ -1,8 +1,9 @@
 """What risk remembers of its own verdicts: when it approved which orders, and whom it refused how often."""
 
 from bisect import bisect_left, bisect_right, insort
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from typing import Any, Self
+from typing import Self
 
 from alphapanda.events import Book, Order, OrderStatus, PositionEffect, Refused, TransactionType, Verdict
 from alphapanda.times import DAY_NS
@@ -68,8 +69,8 @@ class Approvals:
     def __init__(self, past: Iterable[Order] = (), forgiven: Mapping[str, int] | None = None) -> None:
         self._log: list[tuple[int, str, int]] = []
         self._times: dict[tuple[str, int], Times] = {ALL: Times()}
-        self._alike: dict[Likeness, Times] = {}
-        self._repeated: dict[Kind, Times] = {}
+        self._alike: defaultdict[Likeness, Times] = defaultdict(Times)
+        self._repeated: defaultdict[Kind, Times] = defaultdict(Times)
         whole: dict[str, tuple[Order, int]] = {}
         for order in past:
             self._count(order)
@@ -159,16 +160,9 @@ class Approvals:
         ]
 
     def _liken(self, order: Order, quantity: int, *, repeats: bool = True) -> None:
-        _times_of(self._alike, _likeness(order, quantity)).add(order.created_ns)
+        self._alike[_likeness(order, quantity)].add(order.created_ns)
         if repeats:
-            _times_of(self._repeated, _kind(order)).add(order.created_ns)
-
-
-def _times_of(known: dict[Any, Times], key: Any) -> Times:
-    times = known.get(key)
-    if times is None:
-        times = known[key] = Times()
-    return times
+            self._repeated[_kind(order)].add(order.created_ns)
 
 
 def _entry(order: Order) -> tuple[int, str, int]:

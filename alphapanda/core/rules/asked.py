@@ -13,6 +13,7 @@ from alphapanda.core.rules.rate import (
 from alphapanda.core.rules.size import Freeze, FreezeQuantity, slices_of
 from alphapanda.events import Order, PositionEffect
 
+OPEN = PositionEffect.OPEN
 Kind = tuple[str, str, PositionEffect, bool]
 Refuses = tuple[tuple[Callable[[Order, View], str | None], ...], tuple[Rule, ...]]
 """The `refuse` of each rule, and the rules."""
@@ -34,7 +35,7 @@ class Asked:
         """Of the rule that is asked before there is an order: what is refused for another reason each time
         would never come to it. An exit goes through.
         """
-        if view.signal.position_effect is PositionEffect.OPEN:
+        if self._in_a_row and view.signal.position_effect is OPEN:
             for rule in self._in_a_row:
                 if rule.scope.strategy in ("", view.signal.strategy_id):
                     why = rule.meets(view)
@@ -72,7 +73,7 @@ class Asked:
         if not asked or not all(rule.cuts(order) for rule in asked):
             return [order.quantity]
         quantities = slices_of(order, most)
-        if order.position_effect is PositionEffect.CLOSE:
+        if order.position_effect is not OPEN:
             return quantities[: room_for(order, view, self._throttles)]
         return quantities
 
@@ -81,4 +82,4 @@ def _is_asked(rule: Rule, order: Order) -> bool:
     """The house's own closes are not the strategy's doing: they take nobody out."""
     if rule.quarantines and order.by:
         return False
-    return rule.covers(order) and (order.position_effect is PositionEffect.OPEN or not rule.entries_only)
+    return rule.covers(order) and (order.position_effect is OPEN or not rule.entries_only)

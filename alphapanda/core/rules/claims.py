@@ -1,6 +1,9 @@
-"""What positions and orders on their way claim at one broker, sorted once for each change of either."""
+"""What positions and orders on their way claim at one broker, added up once for each change of either."""
 
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from itertools import compress
+from operator import is_not
 from typing import NamedTuple
 
 from msgspec.structs import replace
@@ -46,43 +49,104 @@ def outside_of(positions: Iterable[ExternalPosition]) -> Mapping[int, Outside]:
 OrdersById = Mapping[str, Order]
 
 
-class Entries:
-    """The value of orders that would still open a position, of one strategy and instrument or of all.
-
-    Kept from book to book: only orders that differ from the last time are looked into.
+class Resting:
+    """The orders of a book that may still trade, by instrument, and the value of those that would still open
+    a position, by strategy and token. Kept from book to book: only orders that differ are looked into.
     """
 
-    def __init__(self, strategy: str = "", token: int = 0) -> None:
-        self._strategy = strategy
-        self._token = token
+    def __init__(self) -> None:
         self._orders: OrdersById = {}
-        self._total = ZERO
+        self._by_token: defaultdict[int, dict[str, Order]] = defaultdict(dict)
+        self._values: dict[tuple[str, int], Money] = {}
 
-    def value(self, orders: OrdersById) -> Money:
-        """At their reference prices. `orders` are kept until the next call: they must not change."""
+    def take(self, orders: OrdersById) -> None:
+        """`orders` are kept until the next call: they must not change."""
+        if orders is self._orders:
+            return
         before, self._orders = self._orders, orders
-        known = map(before.get, orders)
-        changed = [(new, old) for new, old in zip(orders.values(), known, strict=True) if new is not old]
-        total, added = self._total, 0
-        for new, old in changed:
-            total += self.of(new)
+        differs = map(is_not, orders.values(), map(before.get, orders))
+        added = 0
+        for new in compress(orders.values(), differs):
+            old, token = before.get(new.order_id), new.instrument.instrument_token
             if old is None:
                 added += 1
             else:
-                total -= self.of(old)
+                self._count(old, -1)
+                if old.instrument.instrument_token != token:
+                    del self._by_token[old.instrument.instrument_token][old.order_id]
+            self._count(new, 1)
+            self._by_token[token][new.order_id] = new
         if len(before) + added != len(orders):
             for order_id in before.keys() - orders.keys():
-                total -= self.of(before[order_id])
-        self._total = total
-        return total
+                self._count(before[order_id], -1)
+                del self._by_token[before[order_id].instrument.instrument_token][order_id]
 
-    def of(self, order: Order) -> Money:
-        mine = (
-            order.position_effect is OPEN
-            and self._strategy in ("", order.strategy_id)
-            and self._token in (0, order.instrument.instrument_token)
-        )
-        return order.pending_value if mine else ZERO
+    def of(self, token: int) -> Collection[Order]:
+        return self._by_token[token].values() if token in self._by_token else ()
+
+    def value(self, strategy: str = "", token: int = 0) -> Money:
+        """At their reference prices."""
+        known = self._values.get((strategy, token))
+        if known is None:
+            known = sum([value_of(order, strategy, token) for order in self._orders.values()], ZERO)
+            self._values[strategy, token] = known
+        return known
+
+    def _count(self, order: Order, sign: int) -> None:
+        for (strategy, token), value in self._values.items():
+            self._values[strategy, token] = value + sign * value_of(order, strategy, token)
+
+
+def value_of(order: Order, strategy: str, token: int) -> Money:
+    """What it would still open a position of, of this strategy and instrument; "" and 0 are all."""
+    mine = (
+        order.position_effect is OPEN
+        and strategy in ("", order.strategy_id)
+        and token in (0, order.instrument.instrument_token)
+    )
+    return order.pending_value if mine else ZERO
+
+
+class Holdings:
+    """What is held, and what it cost, as it is asked for. A book hands on both as they are until a fill."""
+
+    def __init__(
+        self, positions: Mapping[tuple[str, int], int], costs: Mapping[tuple[str, int], Money]
+    ) -> None:
+        self.positions = positions
+        self.costs = costs
+        self._by_token: dict[int, list[tuple[str, int]]] | None = None
+        self._by_strategy: dict[str, tuple[Sequence[int], Collection[int]]] = {}
+        self._costs: dict[tuple[str, int], Money] = {}
+
+    def owners(self, token: int) -> Sequence[tuple[str, int]]:
+        """Who holds it, and how much: (strategy_id, signed quantity)."""
+        found = self._by_token
+        if found is None:
+            found = self._by_token = {}
+            for (owner, of), held in self.positions.items():
+                found.setdefault(of, []).append((owner, held))
+        return found.get(token, ())
+
+    def of(self, strategy: str) -> tuple[Sequence[int], Collection[int]]:
+        """Instrument tokens, and the signed quantity of each."""
+        found = self._by_strategy.get(strategy)
+        if found is None:
+            held = self.positions
+            mine = {key: q for key, q in held.items() if key[0] == strategy} if strategy else held
+            found = self._by_strategy[strategy] = [token for _, token in mine], mine.values()
+        return found
+
+    def cost(self, strategy: str = "", token: int = 0) -> Money:
+        """Signed: what was paid for it."""
+        known = self._costs.get((strategy, token))
+        if known is None:
+            paid: Iterable[Money] = self.costs.values()
+            if strategy or token:
+                items = self.costs.items()
+                paid = [cost for (owner, of), cost in items if strategy in ("", owner) and token in (0, of)]
+            known = self._costs[strategy, token] = sum(paid, ZERO)
+        return known
 
 
 class Worths:
@@ -115,58 +179,55 @@ class Worths:
         return known * order.pending_quantity / order.quantity if order.filled_quantity else known
 
 
+class Kept:
+    """What is worked out of one broker's books, each after the one before: most of it stays as it was."""
+
+    def __init__(self, reserve: Reserve | None = None) -> None:
+        self.worths = Worths(reserve)
+        self.resting = Resting()
+        self.holdings = Holdings({}, {})
+
+    def take(self, book: Book) -> None:
+        self.resting.take(book.orders)
+        if book.positions is not self.holdings.positions or book.costs is not self.holdings.costs:
+            self.holdings = Holdings(book.positions, book.costs)
+
+
 class Claims:
     """`in_flight` are the approvals that `book` does not include yet; later ones are added. What is asked is
     worked out once for each book, and goes along with what is added. `strategy` "" and `token` 0 are all.
 
-    `margins` says what an entry claims of the cash, `worths` what is set aside for its costs, `entries` what
-    open entries are worth, by strategy and token; both are kept from book to book. `outside` is what is not
-    ours, by token: it counts for the whole account, and for no strategy.
+    `margins` says what an entry claims of the cash. `kept` is that of the books before. `outside` is what is
+    not ours, by token: it counts for the whole account, and for no strategy.
     """
 
-    __slots__ = (
-        "_costs",
-        "_entries",
-        "_free",
-        "_held",
-        "_holdings",
-        "_in_flight",
-        "_known",
-        "_orders",
-        "_worths",
-        "book",
-        "margins",
-        "outside",
-    )
+    __slots__ = ("_free", "_in_flight", "_known", "_orders", "book", "holdings", "kept", "margins", "outside")
 
     def __init__(
         self,
         book: Book,
         in_flight: OrdersById,
         margins: Margins = FULL,
-        worths: Worths | None = None,
-        entries: dict[tuple[str, int], Entries] | None = None,
+        kept: Kept | None = None,
         outside: Mapping[int, Outside] = NOT_OURS,
     ) -> None:
         self.book = book
         self.outside = outside
         self.margins = margins
-        self._worths = worths or Worths()
-        self._entries = {} if entries is None else entries
+        self.kept = kept or Kept()
+        self.kept.take(book)
+        self.holdings = self.kept.holdings
         self._in_flight = list(in_flight.values())
-        self._orders: dict[int, list[Order]] | None = None
-        self._held: dict[int, list[tuple[str, int]]] | None = None
-        self._holdings: dict[str, tuple[Sequence[int], Collection[int]]] = {}
+        self._orders: dict[int, list[Order]] = {}
         self._known: dict[tuple[str, int], tuple[Money, int]] = {}
-        self._costs: dict[tuple[str, int], Money] = {}
         self._free: tuple[Money | None, int] = None, 0
         """With each how many of those in flight it has taken in."""
 
     def add(self, order: Order) -> None:
         """An approval more is on its way. What was added up before takes it in when it is next asked."""
         self._in_flight.append(order)
-        if self._orders is not None:
-            self._orders.setdefault(order.instrument.instrument_token, []).append(order)
+        if (known := self._orders.get(order.instrument.instrument_token)) is not None:
+            known.append(order)
 
     @property
     def pending(self) -> list[Order]:
@@ -175,29 +236,10 @@ class Claims:
 
     def orders(self, token: int) -> Sequence[Order]:
         """What may still trade of an instrument."""
-        found = self._orders
+        found = self._orders.get(token)
         if found is None:
-            found = self._orders = {}
-            for order in self.pending:
-                found.setdefault(order.instrument.instrument_token, []).append(order)
-        return found.get(token, ())
-
-    def held(self, token: int) -> Sequence[tuple[str, int]]:
-        """Who holds it, and how much: (strategy_id, signed quantity)."""
-        found = self._held
-        if found is None:
-            found = self._held = {}
-            for (owner, of), held in self.book.positions.items():
-                found.setdefault(of, []).append((owner, held))
-        return found.get(token, ())
-
-    def holdings(self, strategy: str) -> tuple[Sequence[int], Collection[int]]:
-        """Instrument tokens, and the signed quantity of each."""
-        found = self._holdings.get(strategy)
-        if found is None:
-            held = self.book.positions
-            mine = {key: q for key, q in held.items() if key[0] == strategy} if strategy else held
-            found = self._holdings[strategy] = [token for _, token in mine], mine.values()
+            coming = [order for order in self._in_flight if order.instrument.instrument_token == token]
+            found = self._orders[token] = [*self.kept.resting.of(token), *coming]
         return found
 
     def at_most_open(self) -> int:
@@ -219,7 +261,7 @@ class Claims:
         """
         side = BUY if sign > 0 else SELL
         reach = dict(more) if more else {}
-        for owner, quantity in self.held(token):
+        for owner, quantity in self.holdings.owners(token):
             reach[owner] = reach.get(owner, 0) + sign * quantity
         for order in self.orders(token):
             if order.transaction_type is side:
@@ -234,46 +276,26 @@ class Claims:
     def entries_value(self, strategy: str = "", token: int = 0) -> Money:
         """Value of what would still open a position."""
         key = strategy, token
-        entries = self._entries.get(key)
-        if entries is None:
-            entries = self._entries[key] = Entries(strategy, token)
         known, taken = self._known.get(key, (None, 0))
         if known is None:
-            known = entries.value(self.book.orders)
+            known = self.kept.resting.value(strategy, token)
         elif taken == len(self._in_flight):
             return known
         for order in self._in_flight[taken:]:
-            known += entries.of(order)
+            known += value_of(order, strategy, token)
         self._known[key] = known, len(self._in_flight)
-        return known
-
-    def cost(self, strategy: str = "", token: int = 0) -> Money:
-        """Signed: what was paid for what is held."""
-        known = self._costs.get((strategy, token))
-        if known is None:
-            costs = self.book.costs
-            mine = (
-                [
-                    cost
-                    for (owner, held), cost in costs.items()
-                    if strategy in ("", owner) and token in (0, held)
-                ]
-                if strategy or token
-                else costs.values()
-            )
-            known = self._costs[strategy, token] = sum(mine, ZERO)
         return known
 
     def free_cash(self) -> Money:
         """Cash that no position, open entry or entry on its way has claimed, nor its slippage and charges."""
         free, taken = self._free
         if free is None:
-            free = self.book.free_cash - self._worths.of(self.book.orders.values())
+            free = self.book.free_cash - self.kept.worths.of(self.book.orders.values())
         elif taken == len(self._in_flight):
             return free
         for order in self._in_flight[taken:]:
             if order.position_effect is OPEN:
-                free -= self.claim(order) + self._worths.of((order,))
+                free -= self.claim(order) + self.kept.worths.of((order,))
         self._free = free, len(self._in_flight)
         return free
 
@@ -288,4 +310,4 @@ class Claims:
 
     def reserved(self, order: Order) -> Money:
         """For an order that is still to be judged."""
-        return self._worths.of_new(order)
+        return self.kept.worths.of_new(order)

@@ -138,7 +138,7 @@ class State:
     def net(self, scope: Scope) -> Money:
         """Profit since the account was opened, after charges, at the last prices. In rupees."""
         held = sum(self._values(scope.strategy, 0), ZERO)
-        return self.performance(scope).booked + held - self.claims.cost(scope.strategy)
+        return self.performance(scope).booked + held - self.claims.holdings.cost(scope.strategy)
 
     def _values(self, strategy: str, token: int) -> Iterator[Money]:
         """Signed, at the last prices; what has had none yet counts at what it cost."""
@@ -159,7 +159,7 @@ class State:
         known = self.nets.get(strategy)
         if known is None:
             gross, signed = self._roughly(strategy)
-            booked, cost = float(self.performance(scope).booked), float(self.claims.cost(strategy))
+            booked, cost = float(self.performance(scope).booked), float(self.claims.holdings.cost(strategy))
             known = booked + signed - cost - (gross + abs(booked) + abs(cost) + 1) * BILLIONTH
             self.nets[strategy] = known
         return known
@@ -172,7 +172,7 @@ class State:
         return known
 
     def _rough_values(self, strategy: str) -> list[float]:
-        tokens, quantities = self.claims.holdings(strategy)
+        tokens, quantities = self.claims.holdings.of(strategy)
         try:
             prices = map(LAST_PRICE, map(self.marks.ticks.__getitem__, tokens))
             return list(map(mul, prices, quantities))

@@ -43,7 +43,7 @@ class Marks:
         if self.watching:
             self._watch(batch)
         for tick in batch.ticks:
-            if 0 < tick.last_price < inf:
+            if 0.0 < tick.last_price < inf:
                 token = tick.instrument_token
                 ticks[token] = tick
                 seen_ns[token] = time_ns
@@ -52,7 +52,7 @@ class Marks:
         last: dict[int, float] = {}
         for tick in batch.ticks:
             token, price = tick.instrument_token, tick.last_price
-            if not 0 < price < inf:
+            if not 0.0 < price < inf:
                 continue
             known = self.ticks.get(token)
             before = last.get(token, known.last_price if known is not None else None)

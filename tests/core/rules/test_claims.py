@@ -1,11 +1,13 @@
 """What is kept from verdict to verdict is what would be found by looking anew."""
 
+from itertools import zip_longest
+
 from builders import BUY, CLOSE, INFY, OPEN, SELL, TCS, order
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from alphapanda.core.rules import Claims, Entries, Worths
+from alphapanda.core.rules import Claims, Kept
 from alphapanda.events import Book, Money
 
 SCOPES = [("", 0), ("momentum_1", 0), ("", TCS.instrument_token), ("other", INFY.instrument_token)]
@@ -40,12 +42,48 @@ def by_hand(orders, strategy, token):
     )
 
 
-@given(st.lists(BOOKS, max_size=6))
-def test_the_value_of_entries_goes_along_with_the_books(books):
-    for strategy, token in SCOPES:
-        entries = Entries(strategy, token)
-        for orders in books:
-            assert entries.value(orders) == by_hand(orders.values(), strategy, token)
+@given(st.lists(BOOKS, max_size=6), st.lists(st.sampled_from(SCOPES), max_size=6))
+def test_what_is_kept_goes_along_with_the_books(books, asked):
+    """Also where a value is asked for only after some books have come."""
+    kept, scopes = Kept(), set()
+    for orders, scope in zip_longest(books, asked[: len(books)], fillvalue=("", 0)):
+        kept.take(Book(orders=orders))
+        scopes.add(scope)
+        for each in scopes:
+            assert kept.resting.value(*each) == by_hand(orders.values(), *each)
+        for token in (INFY.instrument_token, TCS.instrument_token):
+            found = {each.order_id: each for each in kept.resting.of(token)}
+            wanted = (each for each in orders.values() if each.instrument.instrument_token == token)
+            assert found == {each.order_id: each for each in wanted}
+
+
+HELD = st.dictionaries(
+    st.tuples(st.sampled_from(["momentum_1", "other"]), st.sampled_from([1, 2])),
+    st.tuples(st.integers(-5, 5).filter(bool), st.integers(1, 10**6)),
+)
+
+
+@given(st.lists(HELD, max_size=4))
+def test_what_is_held_is_looked_into_anew_when_it_has_changed(books):
+    kept = Kept()
+    for held in books:
+        positions = {key: units for key, (units, _) in held.items()}
+        costs = {key: Money(paid) for key, (_, paid) in held.items()}
+        kept.take(Book(positions=positions, costs=costs))
+        before = kept.holdings
+        assert {token: list(before.owners(token)) for token in (1, 2)} == {
+            token: [(owner, units) for (owner, of), units in positions.items() if of == token]
+            for token in (1, 2)
+        }
+        assert before.cost() == sum(costs.values())
+        assert before.cost("other", 2) == costs.get(("other", 2), 0)
+        assert sorted(before.of("other")[1]) == sorted(
+            units for (owner, _), units in positions.items() if owner == "other"
+        )
+        kept.take(Book(accounted=7, positions=positions, costs=costs))
+        assert kept.holdings is before, "no fill has come"
+        kept.take(Book(positions=positions, costs={key: 2 * paid for key, paid in costs.items()}))
+        assert kept.holdings.cost() == 2 * sum(costs.values())
 
 
 def reserve(one):
@@ -56,12 +94,12 @@ def reserve(one):
 def test_claims_take_in_what_is_approved_later(resting, later, asked):
     later = [replace(each, order_id=f"L{number}") for number, each in enumerate(later)]
     book = Book(free_cash=Money(10**6), orders=resting)
-    kept = Claims(book, {}, worths=Worths(reserve))
+    kept = Claims(book, {}, kept=Kept(reserve))
     for ask, approved in zip(asked, later, strict=False):
         kept.add(approved)
         if ask:
             kept.free_cash(), kept.entries_value(), kept.orders(TCS.instrument_token)
-    anew = Claims(book, {each.order_id: each for each in later}, worths=Worths(reserve))
+    anew = Claims(book, {each.order_id: each for each in later}, kept=Kept(reserve))
     assert kept.free_cash() == anew.free_cash()
     assert [kept.entries_value(*scope) for scope in SCOPES] == [
         by_hand([*resting.values(), *later], *scope) for scope in SCOPES

@@ -122,8 +122,9 @@ def test_progress_and_counts_are_live(tmp_path):
 def test_a_walk_may_be_left_early(tmp_path):
     (tmp_path / "A.csv").write_text(TEXT)
     batches = opened(tmp_path).batches()
-    next(batches)
+    assert next(batches).row == 1
     batches.close()
+    assert list(batches) == []
 
 
 def test_a_file_without_rows_is_a_warning(tmp_path):

@@ -13,6 +13,7 @@ import pytest
 from feeding import HASTE, TOKEN, feeding, log_lines, until
 from kite_packets import INFY_FULL
 from msgspec.structs import replace
+from raw_peer import dead_end
 from websockets.asyncio.server import serve
 
 from alphapanda.events import Instrument
@@ -130,23 +131,13 @@ def test_an_address_that_leads_nowhere_does_not_keep_the_feed_from_the_next(monk
 
         async with serve(talk, "127.0.0.1", 0, compression=None) as server:
             port = next(iter(server.sockets)).getsockname()[1]
-            with socket.socket() as full:
-                full.bind(("127.0.0.2", port))
-                full.listen(0)
-                waiting = [socket.socket() for _ in range(3)]
-                for each in waiting:  # with these the door is full, and lets nobody in or know
-                    each.setblocking(False)
-                    each.connect_ex(("127.0.0.2", port))
-                both = [("127.0.0.2", port), ("127.0.0.1", port)]
+            with dead_end(port) as first:
+                both = [first, ("127.0.0.1", port)]
                 known = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", each) for each in both]
                 monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: known)
-                try:
-                    patience = replace(HASTE, open_s=1.0)
-                    roots = Roots(ticker=f"ws://localhost:{port}")
-                    async with feeding(roots, [INFY], patience=patience) as watched:
-                        await until(lambda: watched.feed.connected)
-                finally:
-                    for each in waiting:
-                        each.close()
+                patience = replace(HASTE, open_s=1.0)
+                roots = Roots(ticker=f"ws://localhost:{port}")
+                async with feeding(roots, [INFY], patience=patience) as watched:
+                    assert await until(lambda: watched.feed.connected)
 
     anyio.run(main)

@@ -10,26 +10,19 @@ from contextlib import asynccontextmanager
 
 import anyio
 import pytest
-from builders import order
 from certificates import certificate
-from order_peers import PATIENCE_S, Nasty, asked, fact, serving, wired
+from order_peers import PATIENCE_S, Nasty, asked, fact, placing, serving, wired
+from raw_peer import dead_end
 
-from alphapanda.events import Money
 from alphapanda.venues.zerodha import wire as wiring
 from alphapanda.venues.zerodha.answers import Lost, Proof, outcome_of
-from alphapanda.venues.zerodha.requests import Requests
-from alphapanda.venues.zerodha.roots import Roots, roots_at
-from alphapanda.venues.zerodha.session import Session
+from alphapanda.venues.zerodha.roots import Roots
 from alphapanda.venues.zerodha.wire import NoConnection, Wire
 
 LONG = b"POST /orders/regular HTTP/1.1\r\nHost: kite\r\nContent-Length: %d\r\n\r\n" % (1 << 20) + bytes(
     1 << 20
 )
 """More than the peer of these tests has room for, so that the rest of it stays on our side."""
-
-
-def placing(url):
-    return Requests(roots_at(url), Session("rehearsal", "today")).place(order(), market_protection=Money(-1))
 
 
 class Deaf(Nasty):
@@ -165,20 +158,11 @@ def test_an_address_that_leads_nowhere_does_not_keep_us_from_the_next(names, mon
     async def main():
         async with serving(nasty := Nasty()):
             port = int(nasty.url.rpartition(":")[2])
-            with socket.socket() as full:
-                full.bind(("127.0.0.2", port))
-                full.listen(0)
-                waiting = [socket.socket() for _ in range(3)]
-                for each in waiting:  # with these the door is full, and lets nobody in or know
-                    each.setblocking(False)
-                    each.connect_ex(("127.0.0.2", port))
-                names.known["localhost"] = [("127.0.0.2", port), ("127.0.0.1", port)]
-                try:
-                    async with wired(f"http://localhost:{port}", connections=2) as wire:
-                        await fact(lambda: wire.idle() and len(nasty.peers) >= 2)
-                finally:
-                    for each in waiting:
-                        each.close()
+            with dead_end(port) as first:
+                names.known["localhost"] = [first, ("127.0.0.1", port)]
+                async with wired(f"http://localhost:{port}", connections=2) as wire:
+                    await fact(lambda: wire.idle() and len(nasty.peers) >= 2)
+                    assert len(wire.open) == 2
 
     anyio.run(main)
 

@@ -15,14 +15,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from exchange_server import exchange_server
-from order_peers import Nasty, fact, serving, wired
+from order_peers import Nasty, answer_to, fact, placing, serving, wired
 
-from alphapanda.events import Money
 from alphapanda.venues.zerodha import wire as wiring
 from alphapanda.venues.zerodha.answers import Proof, outcome_of
-from alphapanda.venues.zerodha.requests import Requests
-from alphapanda.venues.zerodha.roots import roots_at
-from alphapanda.venues.zerodha.session import Session
 from alphapanda.venues.zerodha.wire import NoConnection
 
 HERE, ELSEWHERE = x509.IPAddress(ip_address("127.0.0.1")), x509.DNSName("api.example.com")
@@ -115,17 +111,9 @@ def trusted(tmp_path, monkeypatch) -> Authority:
     return made
 
 
-def placing(url):
-    session = Session("rehearsal", "today")
-    return Requests(roots_at(url), session).place(order(), market_protection=Money(-1))
-
-
-async def answer_to(wire, url):
-    answers = []
-    await fact(wire.idle)
-    wire.send(placing(url), answers.append)
-    await fact(lambda: answers)
-    return outcome_of(answers[0]).proof
+async def proof_of(wire, url):
+    (answer,) = await answer_to(wire, placing(url))
+    return outcome_of(answer).proof
 
 
 REFUSED = {
@@ -193,7 +181,7 @@ def test_an_authority_that_the_machine_is_told_to_trust_is_trusted(tmp_path, tru
     async def main():
         async with serving(nasty := Nasty(), ssl=context(shown(tmp_path, trusted))), wired(nasty.url) as wire:
             for number in range(6):
-                assert await answer_to(wire, nasty.url) is Proof.ACKED
+                assert await proof_of(wire, nasty.url) is Proof.ACKED
                 assert len(nasty.requests) == number + 1
             assert wire.why == ""
             assert len(nasty.peers) == 4
@@ -205,7 +193,7 @@ def test_M43_another_certificate_in_mid_day_is_refused(tmp_path, trusted):  # no
     async def main():
         good = context(shown(tmp_path, trusted))
         async with serving(nasty := Nasty(), ssl=good), wired(nasty.url) as wire:
-            assert await answer_to(wire, nasty.url) is Proof.ACKED
+            assert await proof_of(wire, nasty.url) is Proof.ACKED
             good.load_cert_chain(shown(tmp_path, None))
             for peer in list(nasty.peers):
                 peer.reset()
@@ -213,7 +201,7 @@ def test_M43_another_certificate_in_mid_day_is_refused(tmp_path, trusted):  # no
             assert len(nasty.peers) == 4
             assert len(nasty.requests) == 1
             good.load_cert_chain(shown(tmp_path, trusted))
-            assert await answer_to(wire, nasty.url) is Proof.ACKED
+            assert await proof_of(wire, nasty.url) is Proof.ACKED
 
     anyio.run(main)
 
@@ -244,7 +232,7 @@ def test_the_exchange_is_spoken_to_over_tls(tmp_path, trusted):
 
         async def main():
             async with wired(server.url) as wire:
-                assert await answer_to(wire, server.url) is Proof.ACKED
+                assert await proof_of(wire, server.url) is Proof.ACKED
 
         anyio.run(main)
         (request,) = (line for line in server.history("request") if line["call"] == "order.place")
