@@ -128,6 +128,7 @@ def test_a_replay_killed_again_and_again_ends_with_the_trades_of_an_undisturbed_
         with daemon(killed, log=" ready: ") as running:  # it stays when its data ends, were we that late
             running.until(lambda moment=moment: count(killed, "trades") >= moment)
             running.kill()
+        assert moment <= count(killed, "trades")
         whole_after_a_kill(killed)
     done = run(killed, "run", "--until-end")
     assert done.code == 0
