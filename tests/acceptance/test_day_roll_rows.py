@@ -99,7 +99,7 @@ def test_M33_shares_are_carried_through_a_night_at_work_and_a_night_at_rest(tmp_
         night(tmp_path, server, "2026-04-17T09:20:00")
         with at_work(tmp_path, server) as one:
             assert held(tmp_path) == [("INFY", 7)]
-            assert compared(tmp_path, "2026-04-17T09:20:00")
+            one.until(lambda: compared(tmp_path, "2026-04-17T09:20:00"))
             until_ticking(one)
             tell(tmp_path, side="SELL", quantity=7, close=True)
             until(one, "FILLED", "CANCELLED", "FILLED", "FILLED", "FILLED")
