@@ -42,6 +42,8 @@ WORTH_COPYING = 50
 BY = "store"
 Result = TypeVar("Result")
 ALPHABET = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
+OF_STORE = 6
+"""So many characters of a tag are the same for all orders of a store."""
 
 
 class StoreFailed(Fatal):
@@ -142,7 +144,7 @@ class Store:
         reach(FailPoint.STORE_OPENED)
         self._recover(connection)
         self._journal = journal.Journal(connection)
-        self.tag_seed = _tag_seed(connection, anew=not (self._tail.known or self.recovered.empty))
+        self.tag_seed = _tag_seed(connection)
         self._tail.note(*self._journal.end)
 
     def _connection(self) -> sqlite3.Connection:
@@ -342,14 +344,18 @@ def _with_halt(
     return [*records, *([] if is_on else [(now_ns, Halt(why, BY, now_ns))])]
 
 
-def _tag_seed(connection: sqlite3.Connection, *, anew: bool) -> str:
-    """Ten characters that make this store's order tags unlike any other store's. `anew`: unlike its own
-    before, too. Its end may be lost, and tags are counted: an order that it has forgotten, and that is at the
-    broker still, would be taken for the next one with its number.
+def _tag_seed(connection: sqlite3.Connection) -> str:
+    """Ten characters that begin the tags of this start's orders: six name the store, four the start.
+
+    Tags are counted. Where an older copy of the store was brought back, its next order would get the tag of
+    one that it has forgotten and that the broker still has: so no two starts count alike.
     """
     row = connection.execute("SELECT value FROM meta WHERE key = 'tag_seed'").fetchone()
-    if row is not None and not anew:
-        return str(row[0])
-    seed = "AP" + "".join(secrets.choice(ALPHABET) for _ in range(8))
+    ours = "AP" + _chance(4) if row is None else str(row[0])[:OF_STORE]
+    seed = ours + _chance(4)
     connection.execute("INSERT OR REPLACE INTO meta (key, value) VALUES ('tag_seed', ?)", (seed,))
     return seed
+
+
+def _chance(count: int) -> str:
+    return "".join(secrets.choice(ALPHABET) for _ in range(count))

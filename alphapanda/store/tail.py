@@ -2,8 +2,7 @@
 
 After every commit the number and the hash of the last row are written here, and not synced: after a loss of
 power this may be behind the journal, never before it. A journal that is shorter than this says, or another,
-has lost what was committed: a log (`-wal`) that somebody removed, or an older copy of the store. Where this
-file itself is gone nobody knows what was committed, and no tag may come again that was given since.
+has lost what was committed: a log (`-wal`) that somebody removed, or an older copy of the store.
 """
 
 import os
@@ -28,8 +27,6 @@ class Tail:
 
     def __init__(self, store: Path) -> None:
         self.path = tail_path(store)
-        self.known = False
-        """The file was there, whole, and the journal has its row."""
         self._store = store
         self._descriptor: int | None = None
 
@@ -39,7 +36,6 @@ class Tail:
         """
         self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         noted = _read(os.pread(self._descriptor, LONGEST, 0))
-        self.known = noted is not None
         if noted is not None and not _has(connection, noted):
             (last,) = connection.execute("SELECT coalesce(max(seq), 0) FROM journal").fetchone()
             seq, _ = noted

@@ -25,6 +25,7 @@ from alphapanda.events import (
     Resume,
 )
 from alphapanda.store import journal
+from alphapanda.store.store import OF_STORE
 
 MOVING = (OrderStatus.PREPARED, OrderStatus.SENT, OrderStatus.UNKNOWN)
 """Nobody knows yet whether the broker has it."""
@@ -60,6 +61,7 @@ class Ledger:
         self.unreadable: list[int] = []
         """Rows whose kind this version does not know, or whose body it cannot read."""
         self.prefix = ""
+        """What the tags of its orders begin with."""
         with closing(read_only(path)) as connection:
             for seq, at_ns, kind, body, digest in connection.execute(
                 "SELECT seq, at_ns, kind, body, hash FROM journal ORDER BY seq"
@@ -71,7 +73,7 @@ class Ledger:
                     continue
                 self.rows.append(Kept(seq, at_ns, event, bytes(digest).hex()))
             found = connection.execute("SELECT value FROM meta WHERE key = 'tag_seed'").fetchone()
-            self.prefix = found[0] if found else ""
+            self.prefix = found[0][:OF_STORE] if found else ""
 
     @cached_property
     def changes(self) -> dict[str, list[Change]]:
