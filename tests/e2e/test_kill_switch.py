@@ -349,8 +349,8 @@ def test_flatten_closes_what_is_held_on_paper_and_a_dry_run_changes_nothing(fold
         assert not select(folder, "SELECT 1 FROM journal WHERE kind = 'Halt'")
         done = run(folder, "kill-switch", "on", "--flatten")
         assert done.code == 0
+        running.until(lambda: not unfinished(folder))
         assert not select(folder, "SELECT 1 FROM positions WHERE quantity")
-        assert not unfinished(folder)
         closed = [order for order in answer(folder, "orders") if order["status"] == "FILLED"][-1]
         assert closed["quantity"]
         rows_go_on(running)

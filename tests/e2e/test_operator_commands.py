@@ -143,7 +143,7 @@ def test_a_close_that_is_refused_is_said_with_its_rule_and_an_exit_code(folder):
     write_ticks(folder, [*zigzag(4), *evening])
     with daemon(folder, *PACE) as running:
         running.until(lambda: running.status()["stages"]["feed"]["processed"] > 4)
-        assert held(folder) == {"INFY": 3}
+        running.until(lambda: held(folder) == {"INFY": 3})
         done = run(folder, "close-all", "--yes")
         assert done.code == GAVE_UP
         told = " ".join(done.stdout.split())
