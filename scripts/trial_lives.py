@@ -21,7 +21,7 @@ from trial_daemon import COMMAND, environment
 from alphapanda.fail_points import VARIABLE, FailPoint, Met
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
-from oracle.evidence import Command, Life, Sample
+from oracle.evidence import KILL_ON, Command, Life, Sample
 
 STORE = "var/alphapanda.db"
 READY_S = 60.0
@@ -34,7 +34,14 @@ POLL_S = 0.004
 SAMPLED_EVERY = 10
 """Lives between two looks at the queues of the running daemon."""
 REASON = "campaign"
+NOT_DONE = 1
+"""The exit code of a kill that holds and names what it could not cancel."""
 MOVING = ("PREPARED", "SENT", "UNKNOWN", "OPEN", "PARTIAL")
+
+
+def _is_answer(document: Any) -> bool:
+    """Did the running daemon say so itself? It is asked twice: for the kill, and for what is left then."""
+    return isinstance(document, dict) and "daemon answered" in document.get("reached", "")
 
 
 class Plan(NamedTuple):
@@ -215,16 +222,26 @@ class Run:
             cwd=self.folder,
             env=environment(),
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
         )
         try:
-            code = asked.wait(READY_S)
+            said, _ = asked.communicate(timeout=READY_S)
         finally:
             asked.kill()
             asked.wait()
-        acked_ns = time.monotonic_ns() if code == 0 else None
-        self.commands.append(Command(name=name, sent_ns=sent_ns, acked_ns=acked_ns, code=code))
+        ended_ns, code = time.monotonic_ns(), asked.returncode
+        document = json.loads(said) if code in (0, NOT_DONE) and said.strip() else None
+        done = code == 0 or (name == KILL_ON and _is_answer(document))
+        self.commands.append(
+            Command(
+                name=name,
+                sent_ns=sent_ns,
+                acked_ns=ended_ns if done else None,
+                code=code,
+                document=document,
+            )
+        )
         return code
 
     def _sample(self) -> None:

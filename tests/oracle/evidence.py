@@ -24,7 +24,8 @@ class Command(Struct, frozen=True, kw_only=True):
     """Something an operator asked for. Times are CLOCK_MONOTONIC in nanoseconds.
 
     `name` is the command without its options, such as KILL_ON, KILL_OFF, "strategies pause", "risk set".
-    `acked_ns` is when it was known to have succeeded (its process had ended with code 0); None: it was not.
+    `acked_ns` is when it was known to have succeeded: its process had ended with code 0, or with the daemon's
+    answer that the kill is on and something is left. None: it was not known.
     `document` is what it answered with --json, if it did. `allowed` False: by somebody who may not.
     """
 
