@@ -71,6 +71,7 @@ class Approvals:
         self._times: dict[tuple[str, int], Times] = {ALL: Times()}
         self._alike: defaultdict[Likeness, Times] = defaultdict(Times)
         self._repeated: defaultdict[Kind, Times] = defaultdict(Times)
+        self._sliced: dict[str, tuple[Order, int]] = {}
         whole: dict[str, tuple[Order, int]] = {}
         for order in past:
             self._count(order)
@@ -92,14 +93,23 @@ class Approvals:
         for _ in range(slices):
             self._count(order)
         self._liken(order, order.quantity)
+        if slices > 1:
+            self._sliced[order.signal_id] = order, slices
 
     def remove(self, order: Order) -> None:
-        """It left for nowhere: it counts no more, nor does it repeat."""
+        """It left for nowhere: it counts no more, nor does it repeat.
+
+        A slice is no order like any other: the whole order repeats until the last of its slices is removed.
+        """
         entry = _entry(order)
         if entry in self._log:
             self._log.remove(entry)
         for times in self._counting(order):
             times.remove(order.created_ns)
+        order, left = self._sliced.get(order.signal_id, (order, 1))
+        if left > 1:
+            self._sliced[order.signal_id] = order, left - 1
+            return
         self._alike.get(_likeness(order, order.quantity), NEVER).remove(order.created_ns)
         self._repeated.get(_kind(order), NEVER).remove(order.created_ns)
 
@@ -148,6 +158,8 @@ class Approvals:
         log.append(_entry(order))
         if log[0][0] < created_ns - 2 * DAY_NS:
             self._log = [entry for entry in log if entry[0] >= created_ns - DAY_NS]
+            sliced = self._sliced.items()
+            self._sliced = {key: kept for key, kept in sliced if kept[0].created_ns >= created_ns - DAY_NS}
         for times in self._counting(order):
             times.add(created_ns)
 

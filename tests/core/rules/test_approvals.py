@@ -1,9 +1,11 @@
-"""Moments in order: counted, and asked whether there are fewer than so many."""
+"""Moments in order: counted, and asked whether there are fewer than so many. Orders that left for nowhere."""
 
+from builders import BUY, order
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from alphapanda.core.rules.approvals import Times
+from alphapanda.core.rules.approvals import Approvals, Times
 
 MOMENTS = st.lists(st.integers(0, 30), max_size=12)
 
@@ -30,3 +32,20 @@ def test_the_nearest_is_as_near_as_any(moments, moment):
     nearest = times_of(moments).nearest(moment)
     away = [abs(each - moment) for each in moments]
     assert (None if nearest is None else abs(nearest - moment)) == (min(away) if away else None)
+
+
+@given(st.lists(st.integers(1, 9), min_size=1, max_size=4), st.integers(0, 4))
+def test_an_order_in_slices_repeats_until_all_of_them_left_for_nowhere(quantities, gone):
+    whole = replace(order(BUY, sum(quantities)), signal_id="S1", created_ns=7)
+    other = replace(order(BUY, quantities[0]), signal_id="S0", created_ns=7)
+    approvals = Approvals()
+    approvals.add(other)
+    approvals.add(whole, len(quantities))
+    for quantity in quantities[:gone]:
+        approvals.remove(replace(whole, quantity=quantity))
+    left = len(quantities[gone:])
+    assert approvals.between(0, 9) == 1 + left
+    assert approvals.like(whole).between(0, 9) == 1 + (left > 0)
+    repeated = left > 0 or whole.quantity == other.quantity
+    assert approvals.nearest_like(whole, 9) == (7 if repeated else None)
+    assert approvals.nearest_like(other, 9) == 7
