@@ -34,13 +34,24 @@ class Marks:
         self._seen_ns: dict[int, int] = {}
         self._moves: dict[int, tuple[float, int]] = {}
         self._exact: dict[int, tuple[float, Money]] = {}
-        self.watching = False
+        self._watching = False
+
+    @property
+    def watching(self) -> bool:
+        return self._watching
+
+    @watching.setter
+    def watching(self, on: bool) -> None:
+        """What was seen before a pause says nothing of how long a price has stood: it is forgotten."""
+        if not on:
+            self._moves.clear()
+        self._watching = on
 
     def take(self, batch: TickBatch) -> None:
         time_ns, ticks, seen_ns = batch.time_ns, self.ticks, self._seen_ns
         if self.trust.watched or batch.lost is not None:
             batch = self.trust.take(batch, ticks)
-        if self.watching:
+        if self._watching:
             self._watch(batch)
         for tick in batch.ticks:
             if 0.0 < tick.last_price < inf:
@@ -65,7 +76,7 @@ class Marks:
         tick = self.ticks.get(token)
         if tick is None:
             return None
-        before, changed_ns = self._moves.get(token, (None, None)) if self.watching else (None, None)
+        before, changed_ns = self._moves.get(token, (None, None)) if self._watching else (None, None)
         return Mark(tick.last_price, self._seen_ns[token], tick, before, changed_ns)
 
     def oldest_ns(self) -> int | None:

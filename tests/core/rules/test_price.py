@@ -108,3 +108,18 @@ def test_movement_is_kept_only_while_a_rule_asks_for_it():
     marks.take(batch(tick(120.0), at=1))
     assert marks.mark(INFY.instrument_token).before is None
     assert rule_of(judge(JUMP), BUY) is None
+
+
+def test_what_was_seen_before_a_rule_was_switched_off_says_nothing_once_it_is_on_again():
+    """The price moved while nobody looked: it has not stood still since before."""
+    marks = Marks()
+    marks.watching = True
+    marks.take(batch(tick(100.0)))
+    marks.watching = False
+    for second in range(1, 30):
+        marks.take(batch(tick(100.0 + second), at=second))
+    marks.watching = True
+    mark = marks.mark(INFY.instrument_token)
+    assert (mark.price, mark.before, mark.changed_ns) == (129.0, None, None)
+    marks.take(batch(tick(129.0), at=30))
+    assert marks.mark(INFY.instrument_token).changed_ns == batch(tick(129.0), at=30).time_ns
