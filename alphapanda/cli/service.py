@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -12,6 +13,7 @@ import typer
 from alphapanda.cli import unit
 from alphapanda.cli.context import Context, context_of, say_mode
 from alphapanda.cli.daemon import missed
+from alphapanda.cli.interrupts import remembered
 from alphapanda.cli.output import say, warn
 from alphapanda.cli.processes import daemon_line, env_of, words_of
 from alphapanda.cli.run import speed_of
@@ -124,13 +126,13 @@ def _in_background(loaded: "Loaded", words: list[str], folder: Path, deadline: f
             return
     log = store.with_name("alphapanda.log")
     missed(loaded)
-    child = None
-    try:
+    with remembered() as check:
         begin, child = _spawned(loaded, words, folder, log)
-        ready = _is_ready(loaded, child.pid, deadline, child, log)
-    except KeyboardInterrupt:
-        who = f"the daemon (pid {child.pid})" if child else "the daemon, if it was begun,"
-        raise Fatal(f"interrupted; {who} goes on starting, `alphapanda stop` ends it; log: {log}") from None
+        try:
+            ready = _is_ready(loaded, child.pid, deadline, child, log, check)
+        except KeyboardInterrupt:
+            goes_on = f"the daemon (pid {child.pid}) goes on starting, `alphapanda stop` ends it"
+            raise Fatal(f"interrupted; {goes_on}; log: {log}") from None
     if ready:
         say_mode(store)
         say(f"{ready} in the background (pid {child.pid}), log: {log}")
@@ -177,8 +179,12 @@ def _is_ready(
     deadline: float,
     child: "subprocess.Popen[bytes] | None" = None,
     log: Path | None = None,
+    check: Callable[[], None] = lambda: None,
 ) -> str:
-    """Wait until the daemon `pid` trades or is halted, and say which; empty when it has left."""
+    """Wait until the daemon `pid` trades or is halted, and say which; empty when it has left.
+
+    What `check` raises ends the wait.
+    """
     from alphapanda.live.control import Unreachable, ask
     from alphapanda.store import lock
 
@@ -196,6 +202,7 @@ def _is_ready(
         if time.monotonic() > deadline:
             where = f", log: {log}" if log else ", see its log"
             raise Fatal(f"the daemon (pid {pid}) is still {state} and goes on{where}")
+        check()
         time.sleep(POLL_S)
     return ""
 
